@@ -1,0 +1,33 @@
+"""The state of one host: the same type for what is desired and for what is.
+
+`desired/` makes one from the model, `observe/` from a live host; `plan/` is their difference. A desired
+state is partial: it names the files, sysctls, addresses, routes and units it cares about, and all other
+things on the host are nobody's business. The IPVS table is the exception: a director's table is declared
+whole, or (None) not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lvsdeploy.state.file import File
+    from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.network import Address, Route
+    from lvsdeploy.state.unit import Unit
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What a machine is made of, as far as LVS goes."""
+
+    programs: frozenset[str] = frozenset()
+    files: Mapping[str, File] = field(default_factory=dict)  # by path
+    sysctls: Mapping[str, int] = field(default_factory=dict)  # raw values by dotted key
+    addresses: frozenset[Address] = frozenset()
+    routes: tuple[Route, ...] = ()  # default routes, the preferred one first
+    units: Mapping[str, Unit] = field(default_factory=dict)  # by name
+    virtual_services: Mapping[ServiceKey, VirtualService] | None = None

@@ -1,0 +1,41 @@
+"""Addresses on interfaces, and routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+
+from lvsdeploy.inventory.model import IPAddress
+
+IPInterface = IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address on one interface."""
+
+    interface: str
+    address: IPInterface
+
+    def __str__(self) -> str:
+        return f"{self.address} on {self.interface}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A default route of the main table. `metric` 0 is the kernel's default and the most preferred.
+
+    `interface` is None when any will do (a declared route leaves it to the kernel).
+    """
+
+    via: IPAddress | None
+    interface: str | None = None
+    metric: int = 0
+
+    def __str__(self) -> str:
+        words = ["default"]
+        if self.via is not None:
+            words.append(f"via {self.via}")
+        if self.interface is not None:
+            words.append(f"dev {self.interface}")
+        return " ".join(words)

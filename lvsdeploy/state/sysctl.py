@@ -1,0 +1,49 @@
+"""Sysctls, and what they amount to on an interface.
+
+The kernel does not use `conf.IFACE.NAME` alone. For most of the names that matter to LVS it takes the larger
+of `conf.all` and the value of the interface that the packet came in on; for `send_redirects` it is enough
+that either is set. So a value is compared as it takes effect.
+https://docs.kernel.org/networking/ip-sysctl.html (arp_ignore, arp_announce, rp_filter, send_redirects)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PER_INTERFACE = re.compile(r"net\.ipv4\.conf\.(?P<interface>[^/]+)\.(?P<name>[a-z_]+)\Z")
+
+MAX_OF_ALL = frozenset({"arp_ignore", "arp_announce", "rp_filter"})
+OR_OF_ALL = frozenset({"send_redirects"})
+COMBINED = MAX_OF_ALL | OR_OF_ALL
+"""Names whose value under `conf.all` takes part in the effective value of each interface."""
+
+
+def conf(interface: str, name: str) -> str:
+    """The key of a per-interface sysctl; `interface` may be `all`."""
+    return f"net.ipv4.conf.{interface}.{name}"
+
+
+def split(key: str) -> tuple[str, str] | None:
+    """(interface, name) of a per-interface key, None for any other key."""
+    match = _PER_INTERFACE.match(key)
+    return (match["interface"], match["name"]) if match else None
+
+
+def effective(sysctls: Mapping[str, int], key: str) -> int | None:
+    """The value of `key` as it takes effect, None when the host has no such key.
+
+    `conf.all.*` and keys outside `conf` are as they stand.
+    """
+    own = sysctls.get(key)
+    parts = split(key)
+    if own is None or parts is None:
+        return own
+    interface, name = parts
+    everywhere = sysctls.get(conf("all", name))
+    if interface in ("all", "default") or name not in COMBINED or everywhere is None:
+        return own
+    return max(own, everywhere)
