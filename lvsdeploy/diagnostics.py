@@ -52,6 +52,8 @@ class Finding:
     fix: str = ""
     place: Place | None = None
     host: str | None = None
+    drift: bool = False
+    """The host is not as declared, and no change of ours would mend it."""
 
     @property
     def is_error(self) -> bool:

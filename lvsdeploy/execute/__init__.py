@@ -1,0 +1,1 @@
+"""Effects: hosts are read and changed here, one connection each."""

@@ -1,0 +1,5 @@
+"""`python -m lvsdeploy`."""
+
+from lvsdeploy.cli import main
+
+main()

@@ -1,0 +1,236 @@
+"""The verbs."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lvsdeploy import __version__
+from lvsdeploy.cli.options import common, hosts, inventory, shown
+from lvsdeploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.cli.options import Common
+    from lvsdeploy.execute.cluster import Session
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lvsdeploy")
+def lvsdeploy() -> None:
+    """Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
+
+    \b
+    Start with:  lvsdeploy init > shop.yaml
+                 lvsdeploy validate shop.yaml
+                 lvsdeploy plan shop.yaml
+                 lvsdeploy apply shop.yaml
+
+    Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending or drift, 3 invalid inventory,
+    4 a host could not be reached, 64 wrong command line.
+    """
+
+
+@lvsdeploy.command()
+@click.argument(
+    "inventories", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="INVENTORY..."
+)
+@shown
+def validate(inventories: tuple[Path, ...], **options: Any) -> ExitCode:
+    """Check inventories: schema, and the rules that know LVS. No host is contacted."""
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.cli.validation import validate_files
+
+    result = validate_files(inventories)
+    show(result, common(options))
+    return result.exit_code
+
+
+@lvsdeploy.command()
+@inventory
+@click.option("--host", "only", metavar="HOST", help="Only this host.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write DIR/HOST/path instead of printing.",
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on an error.")
+def render(inventory: Path, only: str | None, out: Path | None) -> ExitCode:
+    """Write the files each host would get. No host is contacted.
+
+    Printed files have secrets masked; files written with --out hold them, readable by you alone.
+    """
+    from lvsdeploy.cli.rendering import render_tree
+
+    render_tree(_load(inventory), only, out)
+    return ExitCode.OK
+
+
+@lvsdeploy.command()
+@inventory
+@hosts
+@click.option("--adopt", is_flag=True, help="Plan to take over files that somebody else wrote.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
+@shown
+def plan(inventory: Path, *, adopt: bool, detailed_exitcode: bool, **options: Any) -> ExitCode:
+    """Read every host and show what apply would change, and why."""
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.results import Planned
+
+    shared = common(options)
+    with _session(inventory, shared, adopt=adopt) as session:
+        result = Planned(session.read(), detailed=detailed_exitcode)
+    show(result, shared)
+    return result.exit_code
+
+
+@lvsdeploy.command()
+@inventory
+@hosts
+@click.option("--dry-run", is_flag=True, help="The same as plan.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over files that somebody else wrote; a copy is kept beside each.",
+)
+@shown
+def apply(inventory: Path, *, dry_run: bool, yes: bool, adopt: bool, **options: Any) -> ExitCode:
+    """Make the cluster as declared: plan, ask (on a terminal), change, read again.
+
+    Real servers come before directors, the BACKUP director before the MASTER. Each host's change is one
+    transaction: when a step fails, what was done on that host is undone.
+    """
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.results import Planned
+
+    shared = common(options)
+    with _session(inventory, shared, adopt=adopt) as session:
+        planned = Planned(session.read())
+        if dry_run:
+            show(planned, shared)
+            return planned.exit_code
+        if planned.plan.changes and shared.output == "text":
+            show(planned, shared)
+            if not yes and sys.stdin.isatty():
+                click.confirm("Apply these changes?", abort=True)
+        result = session.apply()
+    show(result, shared)
+    return result.exit_code
+
+
+@lvsdeploy.command()
+@inventory
+@hosts
+@shown
+def check(inventory: Path, **options: Any) -> ExitCode:
+    """Is the cluster as declared? Files and live kernel; exit 2 and a list when not."""
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.results import Checked
+
+    shared = common(options)
+    with _session(inventory, shared) as session:
+        result = Checked(session.read())
+    show(result, shared)
+    return result.exit_code
+
+
+@lvsdeploy.command()
+@inventory
+@hosts
+@shown
+def status(inventory: Path, **options: Any) -> ExitCode:
+    """Show what the directors balance right now, and who is MASTER."""
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.status import status_of
+
+    shared = common(options)
+    with _session(inventory, shared, directors_only=True) as session:
+        read = session.read()
+        result = status_of(session.cluster, session.observations(), read)
+    show(result, shared)
+    return result.exit_code
+
+
+@lvsdeploy.command()
+@click.argument("code")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on an error.")
+def explain(code: str) -> ExitCode:
+    """Show the page of a finding: what it means, why it matters, how to mend it."""
+    from lvsdeploy.explain import page
+
+    click.echo(page(code))
+    return ExitCode.OK
+
+
+@lvsdeploy.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+def init(file: Path | None) -> ExitCode:
+    """Print a commented inventory to start from, or write it to FILE."""
+    from lvsdeploy.errors import LvsdeployError
+    from lvsdeploy.resources import data_path
+
+    text = data_path("templates").joinpath("inventory.yaml").read_text("utf-8")
+    if file is None:
+        click.echo(text, nl=False)
+        return ExitCode.OK
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise LvsdeployError(f"{file}: {error.strerror}") from error
+    click.echo(f"Wrote {file}. Edit it, then: lvsdeploy validate {file}", err=True)
+    return ExitCode.OK
+
+
+@lvsdeploy.command()
+def schema() -> ExitCode:
+    """Print the JSON schema of an inventory, for editors."""
+    from lvsdeploy.resources import data_path
+
+    click.echo(data_path("schemas").joinpath("inventory.schema.json").read_text("utf-8"), nl=False)
+    return ExitCode.OK
+
+
+def _load(path: Path) -> Any:
+    from lvsdeploy.inventory import load
+
+    return load(path).cluster
+
+
+@contextmanager
+def _session(
+    path: Path, shared: Common, *, adopt: bool = False, directors_only: bool = False
+) -> Iterator[Session]:
+    """The hosts of an inventory, not yet connected. Its warnings go to stderr."""
+    from lvsdeploy.cli.output import progress, show_findings
+    from lvsdeploy.diagnostics import Severity
+    from lvsdeploy.execute.cluster import Session
+    from lvsdeploy.inventory import load
+    from lvsdeploy.plan.selection import select
+    from lvsdeploy.ssh import Connector
+
+    loaded = load(path)
+    show_findings(tuple(f for f in loaded.findings if f.severity is Severity.WARNING))
+    cluster = loaded.cluster
+    chosen = select(cluster, shared.limit)
+    if directors_only:
+        chosen &= {director.name for director in cluster.directors}
+    with (
+        progress(shared) as write,
+        Session(
+            cluster,
+            Connector(),
+            hosts=chosen,
+            parallel=shared.parallel,
+            adopt=adopt,
+            progress=write,
+        ) as session,
+    ):
+        yield session

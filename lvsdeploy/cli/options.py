@@ -1,0 +1,87 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+OUTPUTS = ("text", "json", "markdown", "junit")
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every verb knows: how to show its answer, and which hosts are meant."""
+
+    output: str = "text"
+    color: str = "auto"
+    verbose: bool = False
+    log_file: Path | None = None
+    limit: str | None = None
+    parallel: int = 100
+
+
+def inventory(function: F) -> F:
+    """The argument INVENTORY."""
+    return click.argument("inventory", type=click.Path(path_type=Path), metavar="INVENTORY")(
+        function
+    )
+
+
+def shown(function: F) -> F:
+    """--output, --color, -v, --log-file, --debug."""
+    for option in (
+        click.option(
+            "--debug", is_flag=True, expose_value=False, help="Show a traceback on an error."
+        ),
+        click.option(
+            "--log-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Append progress to FILE.",
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option(
+            "--color",
+            type=click.Choice(("auto", "always", "never")),
+            default="auto",
+            show_default=True,
+            help="NO_COLOR in the environment means never.",
+        ),
+        click.option("--output", type=click.Choice(OUTPUTS), default="text", show_default=True),
+    ):
+        function = option(function)
+    return function
+
+
+def hosts(function: F) -> F:
+    """--limit, --parallel."""
+    for option in (
+        click.option(
+            "--parallel",
+            type=click.IntRange(1, 1000),
+            default=100,
+            show_default=True,
+            metavar="N",
+            help="How many hosts at once.",
+        ),
+        click.option(
+            "--limit",
+            metavar="HOSTS",
+            help="Only these hosts: names, globs, @group, tag:NAME, comma-separated.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def common(options: dict[str, Any]) -> Common:
+    """Takes the shared options out of a verb's keyword arguments."""
+    names = Common.__dataclass_fields__.keys() & options.keys()
+    return Common(**{name: options.pop(name) for name in names})

@@ -1,0 +1,158 @@
+"""What a plan is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lvsdeploy.diagnostics import Finding
+
+
+class Phase(IntEnum):
+    """When a step runs within its host's transaction; within a phase, steps keep their order.
+
+    Sysctls come before addresses: a VIP that is on lo before `arp_ignore` is set leaks an ARP answer. A VIP
+    that goes is taken away before anything else for the same reason.
+    """
+
+    INSTALL = 1
+    PREPARE = 2  # what is to be done last if all has to be undone
+    STAGE = 3
+    TEST = 4
+    WITHDRAW = 5
+    PLACE = 6
+    MANAGER = 7
+    SYSCTL = 8
+    ADDRESS = 9
+    ROUTE = 10
+    UNIT = 11
+    TABLE = 12
+    SETTLE = 13
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a function of `execute/transaction.sh`. `content` is a file's, sent beside the script."""
+
+    phase: Phase
+    words: tuple[str, ...]
+    content: bytes | None = None
+
+
+class Kind(StrEnum):
+    """What kind of thing changes."""
+
+    PACKAGE = "package"
+    FILE = "file"
+    SYSCTL = "sysctl"
+    ADDRESS = "address"
+    ROUTE = "route"
+    UNIT = "service"
+    VIRTUAL_SERVICE = "virtual service"
+    DESTINATION = "destination"
+
+
+class Action(StrEnum):
+    """What happens to it."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Reason(StrEnum):
+    """Why host and declaration differ."""
+
+    NEW = "not there yet"
+    DECLARED = "changed in the inventory"
+    DRIFT = "changed on the host"
+    LEFT_OVER = "no longer declared"
+    FOREIGN = "written by somebody else"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference and how it is mended.
+
+    `detail` says in one line what is and what should be. `diff` is a unified diff for a file, with secrets
+    masked. No steps: another change's steps mend it too (a reload of keepalived rebuilds its table).
+    """
+
+    kind: Kind
+    name: str
+    action: Action
+    reason: Reason
+    detail: str = ""
+    diff: str = ""
+    steps: tuple[Step, ...] = ()
+
+
+class Role(StrEnum):
+    """What a host is in the cluster."""
+
+    DIRECTOR = "director"
+    REAL_SERVER = "real server"
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """What has to change on one host, and what was found on it. A finding that is an error refuses the change."""
+
+    host: str
+    role: Role
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return any(finding.is_error for finding in self.findings)
+
+    @property
+    def as_declared(self) -> bool:
+        """Nothing to change, and nothing that would have to be."""
+        return not self.changes and not any(f.is_error or f.drift for f in self.findings)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Every step of the host's transaction, each once, in the order of phases."""
+        steps = dict.fromkeys(step for change in self.changes for step in change.steps)
+        return tuple(sorted(steps, key=lambda step: step.phase))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A host that could not be read or changed: one line, what to do, and what its programs said."""
+
+    host: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+    exit_code: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All hosts' plans, in inventory order (real servers first), and the hosts that could not be read.
+
+    `findings` are about the cluster as a whole.
+    """
+
+    cluster: str
+    hosts: tuple[HostPlan, ...]
+    failures: tuple[Failure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        return sum(len(host.changes) for host in self.hosts)
+
+    @property
+    def as_declared(self) -> bool:
+        """Every host that was read is as declared, and so is the cluster as a whole."""
+        return all(host.as_declared for host in self.hosts) and not any(
+            f.is_error or f.drift for f in self.findings
+        )
+
+    def all_findings(self) -> tuple[Finding, ...]:
+        return (*(f for host in self.hosts for f in host.findings), *self.findings)

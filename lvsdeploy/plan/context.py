@@ -1,0 +1,34 @@
+"""What every comparison needs to know about its host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lvsdeploy.plan.change import Reason
+from lvsdeploy.plan.record import Record
+
+if TYPE_CHECKING:
+    from lvsdeploy.observe import CheckerView
+    from lvsdeploy.state.facts import Facts
+    from lvsdeploy.state.host import HostState
+
+
+@dataclass(frozen=True)
+class Context:
+    """One host: what it should be, what it is, what we put there, and what the operator allowed."""
+
+    host: str
+    desired: HostState
+    actual: HostState
+    facts: Facts
+    record: Record = field(default_factory=Record)
+    checkers: CheckerView | None = None
+    adopt: bool = False  # files that somebody else wrote may be taken over
+    route_is_managed: bool = True  # the default route is set by us; False: only checked
+
+    def reason(self, *, as_recorded: bool) -> Reason:
+        """Why a thing differs that the record has just as declared (`as_recorded`), or has not."""
+        if not self.record.known:
+            return Reason.NEW
+        return Reason.DRIFT if as_recorded else Reason.DECLARED

@@ -1,0 +1,153 @@
+"""Files: written whole, beside their place, and renamed into it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
+from lvsdeploy.state.file import File, FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.plan.context import Context
+
+KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
+_UNIT_FOLDERS = ("/etc/systemd/system/",)
+
+
+def changes(context: Context) -> Iterator[Change]:
+    """Files to write and left-over files to remove."""
+    for path, wanted in context.desired.files.items():
+        there = context.actual.files.get(path)
+        if there is not None and there.kind is not FileKind.REGULAR:
+            continue
+        if _foreign(context, wanted, there) and not context.adopt:
+            continue
+        if there is None or _differences(wanted, there):
+            yield _write(context, wanted, there)
+    for path, digest in context.record.files.items():
+        there = context.actual.files.get(path)
+        if path not in context.desired.files and there is not None:
+            yield _remove(there, edited=there.digest != digest)
+
+
+def findings(context: Context) -> Iterator[Finding]:
+    """Paths that must not be written to."""
+    for path, wanted in context.desired.files.items():
+        there = context.actual.files.get(path)
+        if there is None:
+            continue
+        if there.kind is not FileKind.REGULAR:
+            yield Finding(
+                code="LVS520",
+                severity=Severity.ERROR,
+                host=context.host,
+                summary=f"{path} is a {there.kind.value}, not a regular file",
+                why="Writing through it would change something else than this path.",
+                fix=f"Move it away (mv {path} {path}.old) and apply again.",
+            )
+        elif _foreign(context, wanted, there) and not context.adopt:
+            yield Finding(
+                code="LVS521",
+                severity=Severity.ERROR,
+                host=context.host,
+                summary=f"{path} was written by somebody else",
+                why="lvsdeploy has no record of this file, and its content is not what is declared.",
+                fix="Look at it first. `apply --adopt` takes it over and keeps a copy as "
+                f"{path}.before-lvsdeploy.",
+            )
+
+
+def _foreign(context: Context, wanted: File, there: File | None) -> bool:
+    return (
+        there is not None
+        and there.kind is FileKind.REGULAR
+        and wanted.path not in context.record.files
+        and there.content != wanted.content
+    )
+
+
+def _differences(wanted: File, there: File) -> list[str]:
+    differences = []
+    if wanted.content != there.content:
+        differences.append("content")
+    if wanted.mode != there.mode:
+        differences.append(f"mode {there.mode:04o}, declared {wanted.mode:04o}")
+    if wanted.owner != there.owner:
+        differences.append(f"owner {there.owner}, declared {wanted.owner}")
+    return differences
+
+
+def _write(context: Context, wanted: File, there: File | None) -> Change:
+    path = wanted.path
+    recorded = context.record.files.get(path)
+    if there is None:
+        reason = context.reason(as_recorded=recorded is not None)
+        reason = Reason.NEW if reason is Reason.DECLARED else reason
+        action, detail = Action.CREATE, "missing" if reason is Reason.DRIFT else ""
+    else:
+        action, detail = Action.UPDATE, "; ".join(_differences(wanted, there))
+        if recorded is None:
+            reason = Reason.FOREIGN
+        else:
+            edited = there.digest != recorded or there.content == wanted.content
+            reason = Reason.DRIFT if edited else Reason.DECLARED
+    steps = [
+        Step(Phase.STAGE, ("stage", path, f"{wanted.mode:04o}", wanted.owner), wanted.content),
+        Step(Phase.PLACE, ("place", path)),
+    ]
+    if reason is Reason.FOREIGN and there is not None and there.content != wanted.content:
+        steps.append(Step(Phase.WITHDRAW, ("keep_copy", path)))
+    steps += _around(
+        context, path, content_changes=there is None or there.content != wanted.content
+    )
+    return Change(Kind.FILE, path, action, reason, detail, _diff(wanted, there), tuple(steps))
+
+
+def _around(context: Context, path: str, *, content_changes: bool) -> Iterator[Step]:
+    """What a new content of some files calls for."""
+    if not content_changes:
+        return
+    if path == KEEPALIVED_CONF:
+        yield Step(Phase.TEST, ("test_keepalived", path))
+        unit = context.actual.units.get("keepalived")
+        if unit is not None and unit.active:
+            yield Step(Phase.PREPARE, ("on_undo", "unit_reload", "keepalived"))
+            yield Step(Phase.UNIT, ("unit_reload", "keepalived"))
+    elif path.startswith(_UNIT_FOLDERS):
+        yield Step(Phase.PREPARE, ("on_undo", "manager_reload"))
+        yield Step(Phase.MANAGER, ("manager_reload",))
+
+
+def _remove(there: File, *, edited: bool) -> Change:
+    steps = [Step(Phase.PLACE, ("remove", there.path))]
+    if there.path.startswith(_UNIT_FOLDERS):
+        steps.append(Step(Phase.PREPARE, ("on_undo", "manager_reload")))
+        steps.append(Step(Phase.MANAGER, ("manager_reload",)))
+    detail = "edited since lvsdeploy wrote it" if edited else ""
+    diff = _unified(there.shown(), "", there.path)
+    return Change(
+        Kind.FILE, there.path, Action.DELETE, Reason.LEFT_OVER, detail, diff, tuple(steps)
+    )
+
+
+def _diff(wanted: File, there: File | None) -> str:
+    before = there.shown() if there is not None else ""
+    after = wanted.shown()
+    if before == after and there is not None and wanted.content != there.content:
+        return "  (only a masked secret differs)\n"
+    return _unified(before, after, wanted.path)
+
+
+def _unified(before: str, after: str, path: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(),
+        after.splitlines(),
+        fromfile=f"{path} (on the host)",
+        tofile=f"{path} (declared)",
+        lineterm="",
+    )
+    return "".join(f"{line}\n" for line in lines)

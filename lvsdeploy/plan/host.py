@@ -1,0 +1,41 @@
+"""One host's plan: every kind of thing compared, in the order in which an operator thinks of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.plan import files, live, network, sysctls, table, units
+from lvsdeploy.plan.change import Change, HostPlan, Kind, Role
+
+if TYPE_CHECKING:
+    from lvsdeploy.plan.context import Context
+
+
+def plan_host(context: Context, role: Role) -> HostPlan:
+    """The difference between what a host is and what it should be."""
+    changes: list[Change] = [
+        *units.package_changes(context),
+        *files.changes(context),
+        *sysctls.changes(context),
+        *network.address_changes(context),
+        *network.route_changes(context),
+        *units.unit_changes(context),
+        *table.changes(context),
+    ]
+    findings = (
+        *units.package_findings(context),
+        *files.findings(context),
+        *network.route_findings(context),
+        *live.findings(context, role),
+        *table.findings(context),
+    )
+    return HostPlan(context.host, role, tuple(changes), tuple(findings))
+
+
+def mended_by_hand(plan: HostPlan) -> tuple[Change, ...]:
+    """Changes of a plan without the record's own file: what an operator would call a change."""
+    return tuple(
+        change
+        for change in plan.changes
+        if not (change.kind is Kind.FILE and change.name.endswith("/manifest.json"))
+    )

@@ -1,0 +1,52 @@
+"""The record on a host of what lvsdeploy put there: the manifest, read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING, Any
+
+from lvsdeploy.state.network import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lvsdeploy.state.file import File
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the last apply left on a host. An empty one: nothing yet."""
+
+    known: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256
+    sysctls: Mapping[str, int] = field(default_factory=dict)
+    addresses: frozenset[Address] = frozenset()
+    units: frozenset[str] = frozenset()
+
+
+def read_record(manifest: File | None) -> Record:
+    """The record in a manifest. One that cannot be read counts as none: then nothing is ours, and
+    nothing is removed or overwritten because of it.
+    """
+    if manifest is None:
+        return Record()
+    try:
+        data: Any = json.loads(manifest.content)
+        if data["format"] != 1:
+            return Record()
+        return Record(
+            known=True,
+            files={str(path): str(digest) for path, digest in data["files"].items()},
+            sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
+            addresses=frozenset(_address(text) for text in data["addresses"]),
+            units=frozenset(str(name) for name in data["units"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Record()
+
+
+def _address(text: str) -> Address:
+    address, interface = text.split()
+    return Address(interface, ip_interface(address))

@@ -1,0 +1,63 @@
+"""Sysctls, compared as they take effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.plan.change import Action, Change, Kind, Phase, Step
+from lvsdeploy.state.sysctl import COMBINED, conf, effective, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.plan.context import Context
+
+
+def changes(context: Context) -> Iterator[Change]:
+    """Sysctls whose effective value is not the declared one.
+
+    An interface's value that will be right once `conf.all` is, is mended by `conf.all` alone.
+    """
+    wanted_keys = context.desired.sysctls
+    now = context.actual.sysctls
+    after_all = {**now, **{key: value for key, value in wanted_keys.items() if _is_base(key)}}
+    for key, wanted in wanted_keys.items():
+        in_effect = effective(now, key)
+        if in_effect == wanted or (not _is_base(key) and effective(after_all, key) == wanted):
+            continue
+        yield Change(
+            Kind.SYSCTL,
+            key,
+            Action.UPDATE,
+            context.reason(as_recorded=context.record.sysctls.get(key) == wanted),
+            f"{_shown(context, key)}, declared {wanted}",
+            steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(wanted))),),
+        )
+
+
+def _is_base(key: str) -> bool:
+    parts = split(key)
+    return parts is None or parts[0] == "all"
+
+
+def _shown(context: Context, key: str) -> str:
+    now = context.actual.sysctls
+    value = effective(now, key)
+    if value is None:
+        return "the host has no such key"
+    parts = split(key)
+    if parts is None or parts[0] == "all" or parts[1] not in COMBINED:
+        return f"is {value}"
+    interface, name = parts
+    return (
+        f"takes effect as {value} (conf.all {now.get(conf('all', name))}, "
+        f"conf.{interface} {now.get(key)})"
+    )
+
+
+def _proc(key: str) -> str:
+    """The file of a key. An interface's name may hold dots (`eth0.100`), so they cannot just be replaced."""
+    parts = split(key)
+    if parts is None:
+        return "/proc/sys/" + key.replace(".", "/")
+    return f"/proc/sys/net/ipv4/conf/{parts[0]}/{parts[1]}"

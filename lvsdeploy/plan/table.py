@@ -1,0 +1,203 @@
+"""The kernel's IPVS table against the declared one.
+
+A reload of keepalived compares its new configuration with its previous one, not with the kernel
+(https://github.com/acassen/keepalived/issues/1877), so what somebody changed with ipvsadm stays changed.
+Such drift is mended in the kernel itself, by the smallest commands: connections of other destinations go on.
+Where keepalived.conf changes too, or keepalived does not run, keepalived rebuilds the table and no
+command of ours gets in its way.
+
+A destination that is missing, or has weight 0, because keepalived's health check took it out is not
+drift: it is a finding of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
+from lvsdeploy.plan.files import KEEPALIVED_CONF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lvsdeploy.plan.context import Context
+    from lvsdeploy.state.ipvs import ServiceKey, TableDestination, VirtualService
+
+
+def changes(context: Context) -> Iterator[Change]:
+    """What differs in the table, health checks' doing aside."""
+    desired, actual = context.desired.virtual_services, context.actual.virtual_services
+    if desired is None or actual is None:
+        return
+    doer = _Doer.of(context)
+    for key in sorted(desired.keys() | actual.keys()):
+        yield from _service_changes(context, doer, desired.get(key), actual.get(key))
+
+
+def findings(context: Context) -> Iterator[Finding]:
+    """Destinations that a health check keeps out of the table."""
+    desired, actual = context.desired.virtual_services, context.actual.virtual_services
+    if desired is None or actual is None or not context.checkers:
+        return
+    for key, wanted in sorted(desired.items(), key=lambda item: item[0]):
+        there = _by_key(actual.get(key))
+        for destination in wanted.destinations:
+            now = there.get(destination.key)
+            if (now is None or now.weight == 0) and _failed(context, key, destination.key):
+                state = "out of the table" if now is None else "at weight 0"
+                yield Finding(
+                    code="LVS530",
+                    severity=Severity.WARNING,
+                    host=context.host,
+                    summary=f"{destination} of {key} is {state}: its health check fails",
+                    why="keepalived took the real server out by itself; this is not drift.",
+                    fix="Look at the service on the real server; it comes back when its check succeeds.",
+                )
+
+
+@dataclass(frozen=True)
+class _Doer:
+    """Who mends the table: we, with ipvsadm, or keepalived, when it is started or reloaded."""
+
+    ours: bool
+    reason: Reason
+
+    @classmethod
+    def of(cls, context: Context) -> _Doer:
+        wanted = context.desired.files.get(KEEPALIVED_CONF)
+        there = context.actual.files.get(KEEPALIVED_CONF)
+        unit = context.actual.units.get("keepalived")
+        running = unit is not None and unit.active
+        same_file = wanted is not None and there is not None and wanted.content == there.content
+        recorded = wanted is not None and (
+            context.record.files.get(KEEPALIVED_CONF) == wanted.digest
+        )
+        return cls(ours=running and same_file, reason=context.reason(as_recorded=recorded))
+
+    def steps(self, *commands: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Step, ...]:
+        """Steps for pairs of an ipvsadm command and the one that undoes it; none when keepalived acts."""
+        if not self.ours:
+            return (Step(Phase.SETTLE, ("await_table",)),)
+        return tuple(
+            Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command))
+            for command, undo in commands
+        )
+
+
+def _service_changes(
+    context: Context, doer: _Doer, wanted: VirtualService | None, there: VirtualService | None
+) -> Iterator[Change]:
+    if wanted is None:
+        assert there is not None  # noqa: S101 — the key came from one of the two
+        name = str(there.key)
+        add = ("-A", *there.key.flags(), *there.options())
+        yield Change(
+            Kind.VIRTUAL_SERVICE,
+            name,
+            Action.DELETE,
+            doer.reason,
+            "in the kernel, and not declared",
+            steps=doer.steps((("-D", *there.key.flags()), add)),
+        )
+    elif there is None:
+        add = ("-A", *wanted.key.flags(), *wanted.options())
+        commands = [(add, ("-D", *wanted.key.flags()))]
+        commands += [
+            (_add(wanted.key, destination), ())
+            for destination in wanted.destinations
+            if not _failed(context, wanted.key, destination.key)
+        ]
+        yield Change(
+            Kind.VIRTUAL_SERVICE,
+            str(wanted.key),
+            Action.CREATE,
+            doer.reason,
+            "not in the kernel",
+            steps=doer.steps(*commands),
+        )
+    else:
+        if wanted.options() != there.options():
+            edit, back = ("-E", *wanted.key.flags()), ("-E", *there.key.flags())
+            yield Change(
+                Kind.VIRTUAL_SERVICE,
+                str(wanted.key),
+                Action.UPDATE,
+                doer.reason,
+                f"is `{' '.join(there.options())}`, declared `{' '.join(wanted.options())}`",
+                steps=doer.steps(((*edit, *wanted.options()), (*back, *there.options()))),
+            )
+        yield from _destination_changes(context, doer, wanted, there)
+
+
+def _destination_changes(
+    context: Context, doer: _Doer, wanted: VirtualService, there: VirtualService
+) -> Iterator[Change]:
+    key, now = wanted.key, _by_key(there)
+    declared = _by_key(wanted)
+    for destination in wanted.destinations:
+        name = f"{destination} of {key}"
+        current = now.get(destination.key)
+        if current == destination:
+            continue
+        if (current is None or current.weight == 0) and _failed(context, key, destination.key):
+            continue
+        if current is None:
+            yield Change(
+                Kind.DESTINATION,
+                name,
+                Action.CREATE,
+                doer.reason,
+                "not in the kernel",
+                steps=doer.steps((_add(key, destination), _delete(key, destination))),
+            )
+        else:
+            yield Change(
+                Kind.DESTINATION,
+                name,
+                Action.UPDATE,
+                doer.reason,
+                f"is `{_plain(current)}`, declared `{_plain(destination)}`",
+                steps=doer.steps((_edit(key, destination), _edit(key, current))),
+            )
+    for current in there.destinations:
+        if current.key in declared or _is_sorry_server(context, key, current.key):
+            continue
+        yield Change(
+            Kind.DESTINATION,
+            f"{current} of {key}",
+            Action.DELETE,
+            doer.reason,
+            "in the kernel, and not declared",
+            steps=doer.steps((_delete(key, current), _add(key, current))),
+        )
+
+
+def _by_key(service: VirtualService | None) -> Mapping[tuple[str, int], TableDestination]:
+    return {d.key: d for d in service.destinations} if service is not None else {}
+
+
+def _failed(context: Context, key: ServiceKey, destination: tuple[str, int]) -> bool:
+    return context.checkers is not None and context.checkers.is_down(key, destination)
+
+
+def _is_sorry_server(context: Context, key: ServiceKey, destination: tuple[str, int]) -> bool:
+    """Keepalived puts the sorry server in the table by itself while the quorum is lost."""
+    return context.checkers is not None and context.checkers.sorry_server_in_use(key, destination)
+
+
+def _add(key: ServiceKey, destination: TableDestination) -> tuple[str, ...]:
+    return ("-a", *key.flags(), *destination.options())
+
+
+def _edit(key: ServiceKey, destination: TableDestination) -> tuple[str, ...]:
+    return ("-e", *key.flags(), *destination.options())
+
+
+def _delete(key: ServiceKey, destination: TableDestination) -> tuple[str, ...]:
+    return ("-d", *key.flags(), "-r", str(destination))
+
+
+def _plain(destination: TableDestination) -> str:
+    return f"{destination.forwarding.name} weight {destination.weight}"

@@ -1,0 +1,88 @@
+"""Packages and services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
+from lvsdeploy.state.facts import PackageManager
+from lvsdeploy.state.unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.plan.context import Context
+
+_PACKAGE_OF = {"ip": "iproute2"}
+"""Programs whose package has another name."""
+_PACKAGE_ON = {
+    (PackageManager.DNF, "iproute2"): "iproute",
+    (PackageManager.YUM, "iproute2"): "iproute",
+}
+
+
+def package_changes(context: Context) -> Iterator[Change]:
+    """Programs that the host lacks."""
+    manager = context.facts.package_manager
+    for program in sorted(context.desired.programs - context.actual.programs):
+        if manager is None:
+            continue
+        package = _PACKAGE_OF.get(program, program)
+        package = _PACKAGE_ON.get((manager, package), package)
+        yield Change(
+            Kind.PACKAGE,
+            package,
+            Action.CREATE,
+            Reason.DRIFT if context.record.known else Reason.NEW,
+            f"no `{program}` on the host; {manager.value} installs it",
+            steps=(Step(Phase.INSTALL, ("install_package", manager.value, package)),),
+        )
+
+
+def package_findings(context: Context) -> Iterator[Finding]:
+    """Programs that the host lacks and nothing can install."""
+    if context.facts.package_manager is not None:
+        return
+    for program in sorted(context.desired.programs - context.actual.programs):
+        yield Finding(
+            code="LVS522",
+            severity=Severity.ERROR,
+            host=context.host,
+            summary=f"there is no `{program}`, and no package manager that lvsdeploy knows",
+            why="lvsdeploy installs what a director needs with apt-get, dnf, yum, zypper, apk or pacman.",
+            fix=f"Install `{program}` by hand and apply again.",
+        )
+
+
+def unit_changes(context: Context) -> Iterator[Change]:
+    """Services that do not run, or would not after a reboot; and those that are left over."""
+    for name, wanted in context.desired.units.items():
+        there = context.actual.units.get(name, Unit(name, enabled=False, active=False))
+        missing: list[str] = []
+        steps: list[Step] = []
+        if wanted.enabled and not there.enabled:
+            missing.append("not started at boot")
+            steps.append(Step(Phase.UNIT, ("unit_enable", name)))
+        if wanted.active and not there.active:
+            missing.append("not running")
+            steps.append(Step(Phase.UNIT, ("unit_start", name)))
+        if steps:
+            yield Change(
+                Kind.UNIT,
+                name,
+                Action.UPDATE,
+                context.reason(as_recorded=name in context.record.units),
+                ", ".join(missing),
+                steps=tuple(steps),
+            )
+    for name in sorted(context.record.units - context.desired.units.keys()):
+        there = context.actual.units.get(name, Unit(name, enabled=False, active=False))
+        if there.enabled or there.active:
+            yield Change(
+                Kind.UNIT,
+                name,
+                Action.DELETE,
+                Reason.LEFT_OVER,
+                steps=(Step(Phase.WITHDRAW, ("unit_remove", name)),),
+            )

@@ -1,0 +1,78 @@
+"""Results as JSON: one document with `format_version`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence, Set
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from lvsdeploy.plan.change import Change
+from lvsdeploy.results import Applied, Checked, Planned, Result, Status, Validated
+from lvsdeploy.state.ipvs import VirtualService
+
+if TYPE_CHECKING:
+    from lvsdeploy.plan.change import Plan
+
+FORMAT_VERSION = 1
+
+_COMMANDS: dict[type[Any], str] = {
+    Validated: "validate",
+    Planned: "plan",
+    Checked: "check",
+    Applied: "apply",
+    Status: "status",
+}
+
+
+def as_json(result: Result) -> str:
+    """The document for a result. Keys are those of the dataclasses in `results.py` and `plan/change.py`;
+    the steps of a change (which hold file contents) are left out.
+    """
+    document = {
+        "format_version": FORMAT_VERSION,
+        "command": _COMMANDS[type(result)],
+        "exit_code": int(result.exit_code),
+        **_plain(result),
+    }
+    match result:
+        case Planned(plan=plan) | Checked(plan=plan):
+            document |= _verdict(plan)
+        case _:
+            pass
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _verdict(plan: Plan) -> dict[str, Any]:
+    return {"as_declared": plan.as_declared, "changes": plan.changes}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case VirtualService():
+            fields = {"virtual_service": str(value.key), **_fields(value)}
+            fields.pop("key")
+            fields.pop("destinations")
+            return fields
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return _fields(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case None | bool() | int() | float() | str():
+            return value
+        case Sequence() | Set():
+            return [_plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    hidden = {"steps"} if isinstance(value, Change) else set()
+    return {
+        field.name: _plain(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if field.name not in hidden
+    }

@@ -1,0 +1,57 @@
+"""Results as Markdown, for a comment on a change request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.printable import printable, visible
+from lvsdeploy.report.rows import rows
+
+if TYPE_CHECKING:
+    from lvsdeploy.results import Result
+
+_MARKS = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#"})
+
+
+def as_markdown(result: Result) -> str:
+    """A table of all rows, then the details of those that have some."""
+    listed = tuple(rows(result))
+    lines = [
+        f"### lvsdeploy {type(result).__name__.lower()}: exit code {int(result.exit_code)}",
+        "",
+        "| where | what |",
+        "| --- | --- |",
+    ]
+    lines += [
+        f"| {_cell(row.subject)} | {'**' * row.bad}{_cell(row.title)}{'**' * row.bad} |"
+        for row in listed
+    ]
+    for row in listed:
+        if row.detail:
+            fence = "`" * max(3, _longest_run(row.detail) + 1)
+            kind = "diff" if "\n@@ " in row.detail else "text"
+            body = "\n".join(visible(line) for line in row.detail.splitlines())
+            title = f"{_cell(row.subject)}: {_cell(row.title)}"
+            lines += [
+                "",
+                f"<details><summary>{title}</summary>",
+                "",
+                f"{fence}{kind}",
+                body,
+                fence,
+                "",
+                "</details>",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return printable(text).translate(_MARKS)
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for character in text:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    return longest
