@@ -1,0 +1,324 @@
+"""Document -> Cluster: defaults filled in, references followed, addresses parsed, secrets read.
+
+What has an error of its own is left out, and remembered as lost, so that the rest can still be built and
+looked at: all errors of a file come at once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lvsdeploy.inventory import build_codes, text_codes
+from lvsdeploy.inventory.addresses import NotAnAddress, parse_host, parse_interface, parse_ip
+from lvsdeploy.inventory.model import (
+    Cluster,
+    Director,
+    Engine,
+    IPAddress,
+    IPInterface,
+    Nat,
+    RealServer,
+    Service,
+    SshSettings,
+    Vip,
+    Vrrp,
+)
+from lvsdeploy.inventory.registry import Code, Context
+from lvsdeploy.inventory.schema_check import suggestion
+from lvsdeploy.inventory.secrets import read_secret, vrrp_password
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.inventory.document import Document, KeyPath
+
+_FIRST_PRIORITIES = (150, 100, 90, 80, 70, 60, 50, 40, 30, 20, 10)
+_ENTRIES = ("directors", "real_servers", "groups", "vips", "services")
+
+
+@dataclass
+class Draft:
+    """What is built so far. `lost` names entries that exist and could not be built."""
+
+    document: Document
+    folder: Path  # of the inventory: paths in it are relative to this
+    environ: Mapping[str, str]
+    broken: frozenset[KeyPath]
+    findings: list[Finding] = field(default_factory=list)
+    lost: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in _ENTRIES})
+    incomplete: set[str] = field(default_factory=set)
+    directors: dict[str, Director] = field(default_factory=dict)
+    real_servers: dict[str, RealServer] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    vips: dict[str, Vip] = field(default_factory=dict)
+
+    def tell(self, code: Code, path: KeyPath, summary: str, *, fix: str = "") -> None:
+        place = self.document.place(path)
+        self.findings.append(code.finding(summary, place=place, fix=fix))
+
+    def lose(self, section: str, name: str) -> None:
+        self.lost[section].add(name)
+        self.incomplete.add(section)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section that is one thing (ssh, vrrp, nat, defaults); empty when absent or broken."""
+        given = self.document.data.get(name)
+        if any(path[:1] == (name,) for path in self.broken):
+            self.incomplete.add(name)
+            return {}
+        return given if isinstance(given, dict) else {}
+
+    def entries(self, section: str) -> Iterator[tuple[str, Any]]:
+        """A section's entries that have no error of their own; the others are lost."""
+        given = self.document.data.get(section)
+        if not isinstance(given, dict) or (section,) in self.broken:
+            if given is not None or section in {"directors", "real_servers", "services"}:
+                self.incomplete.add(section)
+            return
+        bad = {path[1] for path in self.broken if path[0] == section and len(path) > 1}
+        for name, entry in given.items():
+            if name in bad:
+                self.lose(section, name)
+            else:
+                yield name, entry
+
+    def ip(self, text: str, path: KeyPath) -> IPAddress | None:
+        try:
+            return parse_ip(text)
+        except NotAnAddress as error:
+            self.tell(text_codes.NOT_AN_ADDRESS, path, str(error))
+            return None
+
+    def interface(self, text: str, path: KeyPath) -> IPInterface | None:
+        try:
+            return parse_interface(text)
+        except NotAnAddress as error:
+            self.tell(text_codes.NOT_AN_ADDRESS, path, str(error))
+            return None
+
+    def unknown(self, kind: str, name: str, path: KeyPath, known: Iterable[str]) -> None:
+        """Tell that a name refers to nothing, with the nearest one that is there."""
+        meant = suggestion(name, known)
+        summary = f"there is no {kind} '{name}'" + (f": {meant}" if meant else "")
+        self.tell(text_codes.UNKNOWN_NAME, path, summary)
+
+    def file(self, text: str, path: KeyPath) -> Path | None:
+        """A path of the inventory, absolute."""
+        home = self.environ.get("HOME")
+        if text.startswith("~/") and home:
+            return Path(home) / text[2:].lstrip("/")
+        try:
+            expanded = Path(text).expanduser()
+        except RuntimeError:
+            summary = f"the home folder of {text.partition('/')[0]} is not known"
+            self.tell(text_codes.BAD_PATH, path, summary)
+            return None
+        return Path(os.path.normpath(self.folder / expanded))
+
+
+def build(
+    document: Document, broken: Iterable[KeyPath], *, folder: Path, environ: Mapping[str, str]
+) -> tuple[Context, list[Finding]]:
+    """The cluster, as far as it can be built, and the findings on the way.
+
+    `broken` are the paths that the schema refused. The cluster is whole when no finding of the schema or
+    of this function is an error.
+    """
+    from lvsdeploy.inventory.build_services import build_services  # noqa: PLC0415 - it needs Draft
+
+    draft = Draft(document, folder, environ, frozenset(broken))
+    _directors(draft)
+    _real_servers(draft)
+    _groups(draft)
+    _vips(draft)
+    services = build_services(draft)
+    data = document.data
+    engine = data.get("engine")
+    name = data.get("cluster")
+    cluster = Cluster(
+        name=name if isinstance(name, str) else "",
+        directors=tuple(draft.directors.values()),
+        real_servers=tuple(draft.real_servers.values()),
+        services=services,
+        vips=_used(services),
+        engine=Engine(engine) if engine in tuple(Engine) else Engine.KEEPALIVED,
+        vrrp=_vrrp(draft),
+        nat=_nat(draft),
+        groups=tuple(draft.groups.items()),
+        source=document.file,
+    )
+    return Context(cluster, data, frozenset(draft.incomplete)), draft.findings
+
+
+def _used(services: Iterable[Service]) -> tuple[Vip, ...]:
+    return tuple({service.vip.ip: service.vip for service in services}.values())
+
+
+def _ssh(draft: Draft, own: Mapping[str, Any], path: KeyPath) -> SshSettings | None:
+    """The cluster's settings with a host's own on top. None when told that a path cannot be resolved."""
+    common = draft.section("ssh")
+    merged = {**common, **own}
+    files: dict[str, Path] = {}
+    for key in ("identity_file", "known_hosts"):
+        if key in merged:
+            where = (*path, "ssh", key) if key in own else ("ssh", key)
+            found = draft.file(merged[key], where)
+            if found is None:
+                return None
+            files[key] = found
+    return SshSettings(
+        user=merged.get("user"),
+        port=merged.get("port"),
+        become=merged.get("become", False),
+        identity_file=files.get("identity_file"),
+        known_hosts=files.get("known_hosts"),
+        proxy_jump=merged.get("proxy_jump"),
+        connect_timeout=float(merged.get("connect_timeout", 10)),
+    )
+
+
+def _host(
+    draft: Draft, entry: Mapping[str, Any], key: str, path: KeyPath
+) -> tuple[IPAddress, SshSettings] | None:
+    """A host's RIP or DIP (`key`) and how it is reached; None when told what is wrong."""
+    ssh = _ssh(draft, entry.get("ssh", {}), path)
+    try:
+        address = parse_host(entry["address"])
+    except NotAnAddress as error:
+        draft.tell(text_codes.NOT_AN_ADDRESS, (*path, "address"), str(error))
+        return None
+    if key in entry:
+        address = draft.ip(entry[key], (*path, key))
+    elif address is None:
+        summary = f"'{path[-1]}' is reached by a name and has no '{key}'"
+        fix = f"Give `{key}:`, its IP address, beside `address`."
+        draft.tell(build_codes.NAME_NEEDS_ADDRESS, (*path, "address"), summary, fix=fix)
+    if address is None or ssh is None:
+        return None
+    return address, ssh
+
+
+def _directors(draft: Draft) -> None:
+    entries = dict(draft.entries("directors"))
+    priorities = default_priorities({name: e.get("priority") for name, e in entries.items()})
+    for name, entry in entries.items():
+        path = ("directors", name)
+        host = _host(draft, entry, "dip", path)
+        if host is None:
+            draft.lose("directors", name)
+            continue
+        dip, ssh = host
+        interface, priority = entry["interface"], priorities[name]
+        draft.directors[name] = Director(
+            name, entry["address"], dip, interface, priority, ssh=ssh, path=path
+        )
+
+
+def default_priorities(given: Mapping[str, int | None]) -> dict[str, int]:
+    """A VRRP priority for each director: as given, else below every one that is declared above it.
+
+    150, 100, 90, 80 ... are taken first, those that some director has are left out.
+    """
+    taken = {priority for priority in given.values() if priority is not None}
+    result: dict[str, int] = {}
+    lowest = 255
+    for name, priority in given.items():
+        if priority is None:
+            steps = (*_FIRST_PRIORITIES, *range(lowest - 1, 0, -1))
+            priority = next((p for p in steps if p < lowest and p not in taken), 1)  # noqa: PLW2901
+            taken.add(priority)
+        result[name] = priority
+        lowest = min(lowest, priority)
+    return result
+
+
+def _real_servers(draft: Draft) -> None:
+    for name, entry in draft.entries("real_servers"):
+        path = ("real_servers", name)
+        host = _host(draft, entry, "rip", path)
+        if host is None:
+            draft.lose("real_servers", name)
+            continue
+        rip, ssh = host
+        draft.real_servers[name] = RealServer(
+            name,
+            entry["address"],
+            rip,
+            interface=entry.get("interface"),
+            tags=tuple(entry.get("tags", ())),
+            managed=entry.get("managed", True),
+            ssh=ssh,
+            path=path,
+        )
+
+
+def _groups(draft: Draft) -> None:
+    for name, members in draft.entries("groups"):
+        known = True
+        for index, member in enumerate(members):
+            if member in draft.lost["real_servers"]:
+                known = False
+            elif member not in draft.real_servers:
+                path = ("groups", name, str(index))
+                if "real_servers" not in draft.incomplete or draft.real_servers:
+                    draft.unknown("real server", member, path, draft.real_servers)
+                known = False
+        if known:
+            draft.groups[name] = tuple(members)
+        else:
+            draft.lose("groups", name)
+
+
+def _vips(draft: Draft) -> None:
+    seen: dict[IPAddress, str] = {}
+    for name, entry in draft.entries("vips"):
+        path = ("vips", name)
+        address = draft.interface(entry["address"], (*path, "address"))
+        if address is None:
+            draft.lose("vips", name)
+            continue
+        if address.ip in seen:
+            summary = f"'{name}' has the address of '{seen[address.ip]}', {address.ip}"
+            draft.tell(build_codes.TWO_PREFIXES, (*path, "address"), summary)
+        seen.setdefault(address.ip, name)
+        draft.vips[name] = Vip(address, entry.get("interface"), name, path)
+
+
+def _vrrp(draft: Draft) -> Vrrp:
+    given = draft.section("vrrp")
+    path = ("vrrp", "password")
+    password = None
+    if "password" in given:
+
+        def tell(code: Code, summary: str) -> None:
+            draft.tell(code, path, summary)
+
+        value = read_secret(
+            given["password"],
+            environ=draft.environ,
+            resolve=lambda text: draft.file(text, (*path, "file")),
+            tell=tell,
+        )
+        password = vrrp_password(value, tell) if value is not None else None
+    return Vrrp(
+        virtual_router_id=given.get("virtual_router_id", 51),
+        advert_interval=float(given.get("advert_interval", 1)),
+        preempt=given.get("preempt", True),
+        unicast=given.get("unicast", True),
+        password=password,
+    )
+
+
+def _nat(draft: Draft) -> Nat | None:
+    given = draft.section("nat")
+    if not given:
+        return None
+    gateway = draft.interface(given["gateway"], ("nat", "gateway"))
+    if gateway is None:
+        draft.incomplete.add("nat")
+        return None
+    return Nat(gateway, given["interface"], given.get("configure_gateway", False))
