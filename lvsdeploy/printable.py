@@ -23,10 +23,7 @@ def printable(text: str | bytes, *, longest: int = LONGEST) -> str:
 
 def visible(line: str) -> str:
     r"""A line of a file as it is, white space included, with what acts on a terminal written as `\x1b`."""
-    return "".join(
-        c if c == "\t" or c == " " or unicodedata.category(c)[0] not in "CZ" else _escaped(c)
-        for c in line
-    )
+    return "".join(c if c in "\t " or unicodedata.category(c)[0] not in "CZ" else _escaped(c) for c in line)
 
 
 def _escaped(character: str) -> str:

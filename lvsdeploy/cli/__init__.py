@@ -35,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show(sys.stderr)
         code = ExitCode.FAILED
     except KeyboardInterrupt:
-        click.echo(
-            "Interrupted. What was under way on a host was brought to its end there.", err=True
-        )
+        click.echo("Interrupted. What was under way on a host was brought to its end there.", err=True)
         code = ExitCode.FAILED
     except BrokenPipeError:
         # The reader of stdout has gone (`| head`). Python would complain again when it flushes at exit.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lvsdeploy")
 def lvsdeploy() -> None:
-    """Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
+    r"""Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
 
     \b
     Start with:  lvsdeploy init > shop.yaml

@@ -30,17 +30,13 @@ class Common:
 
 def inventory(function: F) -> F:
     """The argument INVENTORY."""
-    return click.argument("inventory", type=click.Path(path_type=Path), metavar="INVENTORY")(
-        function
-    )
+    return click.argument("inventory", type=click.Path(path_type=Path), metavar="INVENTORY")(function)
 
 
 def shown(function: F) -> F:
     """--output, --color, -v, --log-file, --debug."""
     for option in (
-        click.option(
-            "--debug", is_flag=True, expose_value=False, help="Show a traceback on an error."
-        ),
+        click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on an error."),
         click.option(
             "--log-file",
             type=click.Path(path_type=Path, dir_okay=False),

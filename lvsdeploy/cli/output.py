@@ -35,9 +35,7 @@ def show(result: Result, common: Common) -> None:
         case _:
             from lvsdeploy.report.text import as_text
 
-            console(sys.stdout, common.color).print(
-                as_text(result, verbose=common.verbose), soft_wrap=True
-            )
+            console(sys.stdout, common.color).print(as_text(result, verbose=common.verbose), soft_wrap=True)
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:

@@ -21,9 +21,7 @@ def render_tree(cluster: Cluster, only: str | None, out: Path | None) -> None:
     """Prints every file (secrets masked), or writes them below `out`."""
     states = render_all(cluster)
     if only is not None and only not in states:
-        raise UsageError(
-            f"--host: there is no managed host `{only}`", hint=f"There are: {', '.join(states)}"
-        )
+        raise UsageError(f"--host: there is no managed host `{only}`", hint=f"There are: {', '.join(states)}")
     for host, state in states.items():
         if only in (None, host):
             for file in state.files.values():

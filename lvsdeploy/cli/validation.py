@@ -27,9 +27,7 @@ def validate_files(paths: Sequence[Path]) -> Validated:
             valid.append(loaded)
             files[str(path)] = ValidatedFile(str(path), loaded.cluster.name, loaded.findings)
     for finding in check_together(valid):
-        name = (
-            finding.place.file if finding.place and finding.place.file in files else str(paths[0])
-        )
+        name = finding.place.file if finding.place and finding.place.file in files else str(paths[0])
         file = files[name]
         files[name] = ValidatedFile(name, file.cluster, in_order((*file.findings, finding)))
     return Validated(tuple(files.values()))

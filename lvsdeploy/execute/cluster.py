@@ -1,15 +1,14 @@
 """A whole cluster, read, changed in order, and read again.
 
-Order (../docs of the kernel's ARP behaviour aside, it is what keeps clients served): real servers before
-directors, since a director must not send packets to a machine that would drop them; among the directors
-first those that hold no VIP, then the one that does.
+The order is what keeps clients served: real servers before directors, since a director must not send packets
+to a machine that would drop them; among the directors first those that hold no VIP, then the one that does.
 """
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lvsdeploy.execute.host import Host
 from lvsdeploy.plan import live
@@ -48,7 +47,7 @@ class Session:
         self._parallel = max(1, min(parallel, MOST_AT_ONCE, len(self.hosts) or 1))
         self._progress = progress
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -87,9 +86,7 @@ class Session:
         not_ready = [h.name for h in real_servers if h.failure is not None or self._refused(h)]
         for director in self._directors_in_order():
             if not_ready and _to_change(director):
-                left.append(
-                    _left(director, f"not every real server is ready: {', '.join(not_ready)}")
-                )
+                left.append(_left(director, f"not every real server is ready: {', '.join(not_ready)}"))
             else:
                 self._wave([director], left)
         if any(h.changed for h in self._directors_in_order()):
@@ -122,8 +119,9 @@ class Session:
         return sorted(directors, key=lambda host: host.name in holders)
 
     def _let_vrrp_settle(self) -> None:
-        """Reads the directors again until each VIP has one holder. A keepalived that has just started is
-        BACKUP until three advert intervals have passed in silence.
+        """Reads the directors again until each VIP has one holder.
+
+        A keepalived that has just started is BACKUP until three advert intervals have passed in silence.
         """
         directors = [h for h in self.hosts if h.role is Role.DIRECTOR and h.observation is not None]
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
@@ -145,7 +143,7 @@ class Session:
         return any(f.is_error and f.host == host.name for f in (*own, *self._about_the_cluster()))
 
     def _whole(self) -> bool:
-        """Were all directors read, and does keepalived run on each?"""
+        """All directors were read, and keepalived runs on each."""
         directors = {h.name: h for h in self.hosts if h.role is Role.DIRECTOR}
         return len(directors) == len(self.cluster.directors) and all(
             host.observation is not None

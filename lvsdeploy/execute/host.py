@@ -116,9 +116,7 @@ class Host:
             )
         if outcome.failed is not None:
             step = " ".join(outcome.failed.words[:2])
-            end = (
-                "everything was put back" if outcome.undone else "NOT everything could be put back"
-            )
+            end = "everything was put back" if outcome.undone else "NOT everything could be put back"
             raise ChangeFailed(
                 self.name,
                 f"`{step}` failed; {end}",
@@ -132,14 +130,10 @@ class Host:
     def _seen(self, answer: bytes, request: Request) -> None:
         observation = parse(self.name, answer, request)
         self.observation = observation
-        self.plan = plan_host(
-            context_of(self.cluster, self.name, observation, adopt=self.adopt), self.role
-        )
+        self.plan = plan_host(context_of(self.cluster, self.name, observation, adopt=self.adopt), self.role)
 
 
-def context_of(
-    cluster: Cluster, host: str, observation: Observation, *, adopt: bool = False
-) -> Context:
+def context_of(cluster: Cluster, host: str, observation: Observation, *, adopt: bool = False) -> Context:
     """What the comparison needs, from a host's observation."""
     desired = desired_state(cluster, host, observation.facts, observation.state)
     manifest = observation.state.files.get(manifest_path(cluster.name))

@@ -98,7 +98,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class HostPlan:
-    """What has to change on one host, and what was found on it. A finding that is an error refuses the change."""
+    """What has to change on one host, and what was found on it.
+
+    A finding that is an error refuses the change.
+    """
 
     host: str
     role: Role

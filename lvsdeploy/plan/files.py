@@ -101,9 +101,7 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
     ]
     if reason is Reason.FOREIGN and there is not None and there.content != wanted.content:
         steps.append(Step(Phase.WITHDRAW, ("keep_copy", path)))
-    steps += _around(
-        context, path, content_changes=there is None or there.content != wanted.content
-    )
+    steps += _around(context, path, content_changes=there is None or there.content != wanted.content)
     return Change(Kind.FILE, path, action, reason, detail, _diff(wanted, there), tuple(steps))
 
 
@@ -129,9 +127,7 @@ def _remove(there: File, *, edited: bool) -> Change:
         steps.append(Step(Phase.MANAGER, ("manager_reload",)))
     detail = "edited since lvsdeploy wrote it" if edited else ""
     diff = _unified(there.shown(), "", there.path)
-    return Change(
-        Kind.FILE, there.path, Action.DELETE, Reason.LEFT_OVER, detail, diff, tuple(steps)
-    )
+    return Change(Kind.FILE, there.path, Action.DELETE, Reason.LEFT_OVER, detail, diff, tuple(steps))
 
 
 def _diff(wanted: File, there: File | None) -> str:

@@ -82,11 +82,10 @@ def own_address(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[F
         )
 
 
-def vip_holders(
-    cluster: Cluster, states: Mapping[str, HostState], *, whole: bool
-) -> Iterator[Finding]:
-    """Each VIP is on exactly one director. That none holds it is known only when the `whole` was read:
-    every director, with keepalived running.
+def vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bool) -> Iterator[Finding]:
+    """Each VIP is on exactly one director.
+
+    That none holds it is known only when the `whole` was read: every director, with keepalived running.
     """
     for address, holders in holders_of(cluster, states).items():
         if len(holders) == 1:

@@ -27,8 +27,10 @@ class Record:
 
 
 def read_record(manifest: File | None) -> Record:
-    """The record in a manifest. One that cannot be read counts as none: then nothing is ours, and
-    nothing is removed or overwritten because of it.
+    """The record in a manifest.
+
+    One that cannot be read counts as none: then nothing is ours, and nothing is removed or overwritten
+    because of it.
     """
     if manifest is None:
         return Record()

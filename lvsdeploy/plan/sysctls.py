@@ -49,10 +49,7 @@ def _shown(context: Context, key: str) -> str:
     if parts is None or parts[0] == "all" or parts[1] not in COMBINED:
         return f"is {value}"
     interface, name = parts
-    return (
-        f"takes effect as {value} (conf.all {now.get(conf('all', name))}, "
-        f"conf.{interface} {now.get(key)})"
-    )
+    return f"takes effect as {value} (conf.all {now.get(conf('all', name))}, conf.{interface} {now.get(key)})"
 
 
 def _proc(key: str) -> str:

@@ -71,9 +71,7 @@ class _Doer:
         unit = context.actual.units.get("keepalived")
         running = unit is not None and unit.active
         same_file = wanted is not None and there is not None and wanted.content == there.content
-        recorded = wanted is not None and (
-            context.record.files.get(KEEPALIVED_CONF) == wanted.digest
-        )
+        recorded = wanted is not None and (context.record.files.get(KEEPALIVED_CONF) == wanted.digest)
         return cls(ours=running and same_file, reason=context.reason(as_recorded=recorded))
 
     def steps(self, *commands: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Step, ...]:
@@ -81,8 +79,7 @@ class _Doer:
         if not self.ours:
             return (Step(Phase.SETTLE, ("await_table",)),)
         return tuple(
-            Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command))
-            for command, undo in commands
+            Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command)) for command, undo in commands
         )
 
 

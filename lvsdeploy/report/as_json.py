@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,10 @@ _COMMANDS: dict[type[Any], str] = {
 
 
 def as_json(result: Result) -> str:
-    """The document for a result. Keys are those of the dataclasses in `results.py` and `plan/change.py`;
-    the steps of a change (which hold file contents) are left out.
+    """The document for a result.
+
+    Keys are those of the dataclasses in `results.py` and `plan/change.py`; the steps of a change (which
+    hold file contents) are left out.
     """
     document = {
         "format_version": FORMAT_VERSION,
@@ -48,7 +51,7 @@ def _verdict(plan: Plan) -> dict[str, Any]:
     return {"as_declared": plan.as_declared, "changes": plan.changes}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: PLR0911 — one line a kind of value
     match value:
         case VirtualService():
             fields = {"virtual_service": str(value.key), **_fields(value)}
@@ -63,7 +66,7 @@ def _plain(value: Any) -> Any:
             return {str(key): _plain(item) for key, item in value.items()}
         case None | bool() | int() | float() | str():
             return value
-        case Sequence() | Set():
+        case Sequence() | AbstractSet():
             return [_plain(item) for item in value]
         case _:
             return str(value)

@@ -24,9 +24,7 @@ def as_junit(result: Result) -> str:
     root = Element("testsuites", name=name, **counts)
     suite = SubElement(root, "testsuite", name=name, **counts)
     for row in listed:
-        case = SubElement(
-            suite, "testcase", classname=printable(row.subject), name=printable(row.title)
-        )
+        case = SubElement(suite, "testcase", classname=printable(row.subject), name=printable(row.title))
         body = "\n".join(visible(line) for line in row.detail.splitlines())
         if row.bad:
             SubElement(case, "failure", message=printable(row.title)).text = body

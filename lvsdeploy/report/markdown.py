@@ -23,8 +23,7 @@ def as_markdown(result: Result) -> str:
         "| --- | --- |",
     ]
     lines += [
-        f"| {_cell(row.subject)} | {'**' * row.bad}{_cell(row.title)}{'**' * row.bad} |"
-        for row in listed
+        f"| {_cell(row.subject)} | {'**' * row.bad}{_cell(row.title)}{'**' * row.bad} |" for row in listed
     ]
     for row in listed:
         if row.detail:

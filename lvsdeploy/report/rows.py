@@ -83,9 +83,7 @@ def _plan(plan: Plan, *, changes_are_bad: bool) -> Iterator[Row]:
         if not host.changes:
             yield Row(host.host, "nothing to change")
         for change in host.changes:
-            title = (
-                f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
-            )
+            title = f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
             detail = "\n".join(filter(None, (change.detail, change.diff)))
             yield Row(host.host, title, detail, bad=changes_are_bad)
     yield from (_finding(finding, plan.cluster) for finding in plan.all_findings())
@@ -93,9 +91,7 @@ def _plan(plan: Plan, *, changes_are_bad: bool) -> Iterator[Row]:
 
 
 def _changes(host: HostPlan) -> str:
-    return "\n".join(
-        f"{change.action.value} {change.kind.value} {change.name}" for change in host.changes
-    )
+    return "\n".join(f"{change.action.value} {change.kind.value} {change.name}" for change in host.changes)
 
 
 def _finding(finding: Finding, subject: str) -> Row:

@@ -28,7 +28,7 @@ _SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NO
 @singledispatch
 def as_text(result: Result, *, verbose: bool = False) -> RenderableType:
     """A result for the console. `verbose` adds what is left out otherwise (diffs of records, causes)."""
-    raise TypeError(type(result))
+    raise TypeError(type(result), verbose)
 
 
 @as_text.register
@@ -115,9 +115,7 @@ def finding_text(finding: Finding, *, verbose: bool = False) -> Text:
         line = visible(finding.place.text.rstrip())
         number = f"{finding.place.line:>5} | "
         text.append(f"{number}{line}\n", "dim")
-        text.append(
-            " " * (len(number) + finding.place.column - 1) + "^\n", _SEVERITY[finding.severity]
-        )
+        text.append(" " * (len(number) + finding.place.column - 1) + "^\n", _SEVERITY[finding.severity])
     if finding.why and (verbose or finding.is_error or finding.drift):
         text.append(f"      why: {finding.why}\n")
     if finding.fix:
@@ -191,9 +189,7 @@ def _summary(plan: Plan, some: str, none: str, state: str) -> Text:
         return Text(text, "bold yellow")
     if plan.failures:
         return Text(f"{_count(len(plan.failures), 'host')} could not be read", "bold red")
-    return Text(
-        f"{none}: cluster {plan.cluster}, {_count(len(plan.hosts), 'host')} {state}", "bold green"
-    )
+    return Text(f"{none}: cluster {plan.cluster}, {_count(len(plan.hosts), 'host')} {state}", "bold green")
 
 
 def _counted(counts: Counter[Action]) -> str:

@@ -31,8 +31,11 @@ class PackageManager(StrEnum):
 
 @dataclass(frozen=True)
 class Facts:
-    """A host's identity and abilities. Names and versions are the host's own words, stripped of control
-    characters; an unknown one is "" or None."""
+    """A host's identity and abilities.
+
+    Names and versions are the host's own words, stripped of control characters; an unknown one is ""
+    or None.
+    """
 
     hostname: str = ""
     os_id: str = ""  # ID of /etc/os-release: debian, rocky, alpine ...

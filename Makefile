@@ -1,0 +1,60 @@
+# make demo | test | lint | bench | setup: each installs what it needs, on a bare Debian 12 with Python 3.11.
+# What is installed is remembered in .make/; `make clean` forgets it.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What the lab's machines run (they share this machine's programs), and what the tests call.
+PACKAGES := busybox curl dash e2fsprogs iproute2 iptables iputils-arping iputils-ping ipvsadm keepalived kmod \
+	openssh-client openssh-server procps python3-venv sudo systemd systemd-sysv tcpdump user-mode-linux
+
+.PHONY: setup demo test test-quick lint bench golden reference format clean
+
+setup: .make/venv
+
+.make/venv: pyproject.toml
+	@mkdir -p .make
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ $(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qqy install python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# A freshly installed daemon must not start on this machine: only the lab's machines run it.
+.make/packages:
+	@mkdir -p .make
+	@missing=$$(dpkg-query -W -f '$${Status} $${Package}\n' $(PACKAGES) 2>&1 | grep -vc '^install ok installed'); \
+	if [ "$$missing" -gt 0 ]; then \
+		$(SUDO) apt-get -qq update && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qqy --no-install-recommends install $(PACKAGES); \
+	fi
+	@touch $@
+
+demo: setup .make/packages
+	$(SUDO) $(BIN)/python -m lvsdeploy.lab.demo
+
+test: setup .make/packages
+	$(SUDO) $(BIN)/python -m pytest
+
+test-quick: setup .make/packages
+	$(SUDO) $(BIN)/python -m pytest -m 'not lab'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/shellcheck $$(git ls-files '*.sh')
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup .make/packages
+	$(SUDO) $(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .make $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
