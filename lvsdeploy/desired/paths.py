@@ -1,0 +1,33 @@
+"""Where things stand on a host, and what they are called there."""
+
+from __future__ import annotations
+
+from lvsdeploy.state.facts import ServiceManager
+
+KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
+KEEPALIVED_UNIT = "keepalived"
+
+
+def manifest_path(cluster: str) -> str:
+    """The record of what lvsdeploy put on a host for the cluster of this name."""
+    return f"/var/lib/lvsdeploy/{cluster}/manifest.json"
+
+
+def sysctl_path(cluster: str) -> str:
+    return f"/etc/sysctl.d/90-lvsdeploy-{cluster}.conf"
+
+
+def script_path(cluster: str) -> str:
+    """The script that makes a machine a real server."""
+    return f"/etc/lvsdeploy/{cluster}/real-server"
+
+
+def unit_name(cluster: str) -> str:
+    """The service that runs that script at boot."""
+    return f"lvsdeploy-{cluster}"
+
+
+def unit_path(cluster: str, manager: ServiceManager) -> str:
+    if manager is ServiceManager.SYSTEMD:
+        return f"/etc/systemd/system/{unit_name(cluster)}.service"
+    return f"/etc/init.d/{unit_name(cluster)}"

@@ -1,0 +1,88 @@
+"""The IPVS table that keepalived makes of the declaration, as the kernel shows it through `ipvsadm -Sn`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.inventory.model import ForwardingMethod, Scheduler
+from lvsdeploy.state.ipvs import (
+    Forwarding,
+    ServiceKey,
+    TableDestination,
+    VirtualService,
+    canonical,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ipaddress import IPv4Address
+
+    from lvsdeploy.inventory.model import Cluster, Destination, Service
+
+_FORWARDING = {
+    ForwardingMethod.DR: Forwarding.DR,
+    ForwardingMethod.NAT: Forwarding.NAT,
+    ForwardingMethod.TUN: Forwarding.TUN,
+}
+_ONE_CLIENT = "255.255.255.255"
+
+_BIT = {
+    "flag-1": 0,
+    "flag-2": 1,
+    "flag-3": 2,
+    "sh-fallback": 0,
+    "sh-port": 1,
+    "mh-fallback": 0,
+    "mh-port": 1,
+}
+"""The kernel keeps scheduler flags as three bits, whatever they were called (linux/ip_vs.h,
+IP_VS_SVC_F_SCHED1 to 3)."""
+_NAMES = {
+    Scheduler.SH: ("sh-fallback", "sh-port", "flag-3"),
+    Scheduler.MH: ("mh-fallback", "mh-port", "flag-3"),
+}
+_OTHER_NAMES = ("flag-1", "flag-2", "flag-3")
+
+
+def expected_table(cluster: Cluster) -> Mapping[ServiceKey, VirtualService]:
+    """Every virtual service, sorted by key, with all its destinations: as if all health checks succeed.
+
+    The sorry server is not in it: keepalived adds it only while the quorum is lost.
+    """
+    services = {
+        key: _virtual_service(service, key, destinations)
+        for service in cluster.services
+        for port, destinations in zip(service.ports, service.destinations, strict=True)
+        for key in [ServiceKey(service.protocol, canonical(service.vip.ip), port)]
+    }
+    return dict(sorted(services.items()))
+
+
+def _virtual_service(
+    service: Service, key: ServiceKey, destinations: tuple[Destination, ...]
+) -> VirtualService:
+    rows = (
+        TableDestination(canonical(d.address), d.port, _FORWARDING[service.mode], d.weight)
+        for d in destinations
+    )
+    return VirtualService(
+        key=key,
+        scheduler=service.scheduler.value,
+        scheduler_flags=_flags_shown(service),
+        persistence=service.persistence or None,
+        netmask=netmask_shown(service.persistence_netmask) if service.persistence else "",
+        one_packet=service.one_packet,
+        destinations=tuple(sorted(rows)),
+    )
+
+
+def _flags_shown(service: Service) -> tuple[str, ...]:
+    """Scheduler flags as ipvsadm names them for this scheduler, in its order."""
+    names = _NAMES.get(service.scheduler, _OTHER_NAMES)
+    bits = {_BIT[flag] for flag in service.scheduler_flags}
+    return tuple(name for bit, name in enumerate(names) if bit in bits)
+
+
+def netmask_shown(netmask: IPv4Address | None) -> str:
+    """The netmask of persistence; "" for one client each, which ipvsadm does not print."""
+    return "" if netmask is None or str(netmask) == _ONE_CLIENT else str(netmask)

@@ -1,0 +1,183 @@
+"""Clusters built in Python, for the tests of what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address, ip_interface
+from typing import TYPE_CHECKING, Any
+
+from lvsdeploy.inventory.model import (
+    CheckTiming,
+    Cluster,
+    Destination,
+    Director,
+    ForwardingMethod,
+    HttpCheck,
+    Nat,
+    NoCheck,
+    Protocol,
+    RealServer,
+    Scheduler,
+    Secret,
+    Service,
+    SorryServer,
+    TcpCheck,
+    Vip,
+    Vrrp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LVS1 = Director("lvs1", "192.0.2.2", ip_address("192.0.2.2"), "eth0", 150)
+LVS2 = Director("lvs2", "192.0.2.3", ip_address("192.0.2.3"), "eth0", 100)
+WEB1 = RealServer("web1", "192.0.2.11", ip_address("192.0.2.11"), interface="eth0")
+WEB2 = RealServer("web2", "192.0.2.12", ip_address("192.0.2.12"))
+DB1 = RealServer("db1", "10.2.0.21", ip_address("10.2.0.21"))
+DB2 = RealServer("db2", "10.2.0.22", ip_address("10.2.0.22"), managed=False)
+INSIDE = Nat(ip_interface("10.2.0.1/24"), "eth1")
+
+
+def vip(address: str, interface: str | None = None) -> Vip:
+    return Vip(ip_interface(address), interface)
+
+
+PUBLIC = vip("192.0.2.50/32")
+
+
+def service(
+    name: str,
+    servers: dict[RealServer, int],
+    *ports: int,
+    rport: int | None = None,
+    **options: Any,
+) -> Service:
+    """A service on `ports` (default 80); `servers` with their weights, on `rport` if it is another."""
+    ports = ports or (80,)
+    options = {
+        "vip": PUBLIC,
+        "protocol": Protocol.TCP,
+        "mode": ForwardingMethod.DR,
+        "scheduler": Scheduler.WLC,
+        **options,
+    }
+    return Service(
+        name=name,
+        ports=ports,
+        destinations=tuple(
+            tuple(Destination(s.name, s.rip, rport or port, w) for s, w in servers.items())
+            for port in ports
+        ),
+        **options,
+    )
+
+
+def cluster(*services: Service, **options: Any) -> Cluster:
+    options = {"name": "shop", "directors": (LVS1,), "real_servers": (WEB1, WEB2), **options}
+    return Cluster(
+        services=services, vips=tuple(dict.fromkeys(s.vip for s in services)), **options
+    )
+
+
+def smallest() -> Cluster:
+    """The ten lines of the README: one director, two real servers, DR."""
+    return cluster(service("http", {WEB1: 1, WEB2: 1}))
+
+
+def dr_two_directors() -> Cluster:
+    """Two directors with a password; every kind of check; several VIPs, one with a prefix."""
+    admin = vip("192.0.2.60/24", "eth2")
+    timing = CheckTiming(interval=2.5, timeout=1, retries=3, retry_delay=0.5)
+    return cluster(
+        service(
+            "http",
+            {WEB1: 1, WEB2: 3},
+            80,
+            8080,
+            scheduler=Scheduler.WRR,
+            persistence=300,
+            persistence_netmask=IPv4Address("255.255.255.0"),
+            health_check=HttpCheck("/healthz?full=1", (200, 204), "shop.example", timing=timing),
+        ),
+        service(
+            "https",
+            {WEB1: 1, WEB2: 1},
+            443,
+            scheduler=Scheduler.SH,
+            scheduler_flags=("sh-port", "sh-fallback"),
+            quorum=2,
+            sorry_server=SorryServer(ip_address("192.0.2.99")),
+            health_check=HttpCheck("/", (200,), "shop.example", tls=True, port=8443),
+        ),
+        service(
+            "dns",
+            {WEB1: 1, WEB2: 0},
+            53,
+            vip=vip("192.0.2.9/32"),
+            protocol=Protocol.UDP,
+            scheduler=Scheduler.RR,
+            one_packet=True,
+            health_check=NoCheck(),
+        ),
+        service("admin", {WEB1: 1}, 22, vip=admin, health_check=TcpCheck(port=2222)),
+        service("dns-tcp", {WEB1: 1, WEB2: 1}, 53, vip=vip("192.0.2.9/32")),
+        directors=(LVS1, LVS2),
+        vrrp=Vrrp(password=Secret("s3cret")),
+    )
+
+
+def nat_two_directors() -> Cluster:
+    """NAT with a port mapping, the gateway as a second VIP, routes set by us, one host not ours."""
+    return cluster(
+        service("api", {DB1: 2, DB2: 1}, 80, rport=8080, mode=ForwardingMethod.NAT),
+        name="api",
+        directors=(LVS1, LVS2),
+        real_servers=(DB1, DB2),
+        nat=replace(INSIDE, configure_gateway=True),
+        vrrp=Vrrp(virtual_router_id=255, preempt=False, advert_interval=0.5),
+    )
+
+
+def nat_checked_only() -> Cluster:
+    """NAT whose real servers' default route is somebody else's business; an interface with a dot."""
+    lone = replace(LVS1, interface="eth0.100")
+    return cluster(
+        service("api", {DB1: 1}, mode=ForwardingMethod.NAT),
+        directors=(lone,),
+        real_servers=(DB1,),
+        nat=INSIDE,
+    )
+
+
+def mixed() -> Cluster:
+    """DR and NAT in one cluster, and a real server in both; multicast; preempting BACKUP."""
+    return cluster(
+        service("http", {WEB1: 1, WEB2: 1}),
+        service(
+            "api", {WEB2: 1}, 8000, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT
+        ),
+        directors=(LVS2, LVS1),
+        nat=replace(INSIDE, configure_gateway=True),
+        vrrp=Vrrp(unicast=False),
+    )
+
+
+def six() -> Cluster:
+    """IPv6 beside IPv4."""
+    web6 = RealServer("web6", "2001:db8::11", ip_address("2001:db8::11"), interface="eth0")
+    return cluster(
+        service("http", {WEB1: 1}),
+        service("http6", {web6: 1}, vip=vip("2001:db8::50/128")),
+        directors=(LVS1, LVS2),
+        real_servers=(WEB1, web6),
+    )
+
+
+CASES: dict[str, Callable[[], Cluster]] = {
+    "smallest": smallest,
+    "dr-two-directors": dr_two_directors,
+    "nat-two-directors": nat_two_directors,
+    "nat-checked-only": nat_checked_only,
+    "mixed": mixed,
+    "ipv6": six,
+}
