@@ -1,0 +1,157 @@
+"""The probe's answer, read into an Observation."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lvsdeploy.errors import AnswerInvalid
+from lvsdeploy.observe import checkers, connections, facts, files, ipvs_table, network, units
+from lvsdeploy.observe.frames import Section, sections
+from lvsdeploy.observe.observation import TABLE, Observation
+from lvsdeploy.observe.text import clean
+from lvsdeploy.state.facts import ServiceManager
+from lvsdeploy.state.host import HostState
+from lvsdeploy.state.sysctl import conf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lvsdeploy.observe.request import Request
+    from lvsdeploy.state.file import File
+    from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.unit import Unit
+
+_SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
+_NO_TABLE = {
+    "refused": "only root may read the IPVS table",
+    "lacking": "the kernel has IPVS, and ipvsadm is not installed",
+    "failed": "`ipvsadm -Sn` failed",
+}
+
+
+def parse(host: str, answer: bytes, request: Request) -> Observation:
+    """What the answer to `request` says. AnswerInvalid (one clear line) if it makes no sense."""
+    reader = _Reader(host, request, sections(host, answer, request.token))
+    with reader.reading("host"):
+        lacking = facts.lacking(reader.lines("host"))
+    if lacking:
+        raise AnswerInvalid(
+            host,
+            f"the host has no {' and no '.join(lacking)}",
+            hint="Install coreutils, or a busybox that has these applets.",
+        )
+    with reader.reading("network"):
+        seen = network.parse(reader.lines("network"))
+    with reader.reading("host"):
+        about = facts.parse(
+            reader.lines("host"), reader.lines("programs"), reader.lines("modules"), seen.links
+        )
+    with reader.reading("files"):
+        there, unread = reader.files()
+    with reader.reading("table"):
+        table, why = reader.table()
+    if why:
+        unread[TABLE] = why
+    with reader.reading("units"):
+        services = reader.units(about.service_manager)
+    with reader.reading("sysctls"):
+        sysctls = reader.sysctls()
+    state = HostState(
+        programs=frozenset(about.programs),
+        files=there,
+        sysctls=sysctls,
+        addresses=seen.addresses,
+        routes=seen.routes,
+        units=services,
+        virtual_services=table,
+    )
+    with reader.reading("checkers"):
+        view = reader.checkers()
+    with reader.reading("counters"):
+        counted = connections.parse(reader.text("counters"))
+    return Observation(about, state, view, counted, seen.tentative, unread)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The sections of an answer. Its methods raise ValueError or LookupError for what makes no sense."""
+
+    host: str
+    request: Request
+    found: Mapping[str, Section]
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Turns what goes wrong within into AnswerInvalid."""
+        try:
+            yield
+        except (ValueError, LookupError) as error:
+            raise AnswerInvalid(
+                self.host,
+                f"the answer about {name} cannot be read: {clean(str(error))}",
+                hint="Run it again. If that does not help, please report it with the host's system.",
+            ) from error
+
+    def section(self, name: str) -> Section:
+        return self.found.get(name, Section("", b""))
+
+    def lines(self, name: str) -> list[str]:
+        return self.section(name).lines()
+
+    def text(self, name: str) -> str:
+        return self.section(name).body.decode("utf-8", "replace")
+
+    def files(self) -> tuple[dict[str, File], dict[str, str]]:
+        there, reasons = files.parse(
+            self.lines("stat"),
+            self.lines("unread"),
+            self.lines("sums"),
+            self.lines("sent"),
+            self.section("contents").body,
+            self.request.known(),
+        )
+        if strange := there.keys() - self.request.files.keys():
+            raise ValueError(f"{min(strange)} was not asked for")
+        return there, reasons
+
+    def units(self, manager: ServiceManager) -> dict[str, Unit]:
+        if not self.request.units:
+            return {}
+        if manager is ServiceManager.SYSTEMD:
+            return units.from_systemd(self.request.units, self.text("units"), self.lines("links"))
+        return units.from_scripts(self.request.units, self.lines("units"))
+
+    def sysctls(self) -> dict[str, int]:
+        """Raw values by dotted key; an interface that went away meanwhile has none."""
+        values: dict[str, int] = {}
+        for line in self.lines("sysctls"):
+            words = line.split(" ")
+            if words[0] == "ip_forward":
+                values["net.ipv4.ip_forward"] = int(words[1])
+                continue
+            *numbers, interface = words
+            for name, number in zip(_SYSCTLS, numbers, strict=True):
+                if number:
+                    values[conf(interface, name)] = int(number)
+        return values
+
+    def table(self) -> tuple[dict[ServiceKey, VirtualService] | None, str]:
+        """(the table, "") or (None, why it is not known); a kernel without IPVS has an empty one."""
+        if self.request.table is None:
+            return None, ""
+        state = self.section("table").word
+        if state in _NO_TABLE:
+            return None, _NO_TABLE[state]
+        if state == "same":
+            return {service.key: service for service in self.request.table}, ""
+        if state == "absent":
+            return {}, ""
+        if state == "differs":
+            return ipvs_table.parse(self.text("table")), ""
+        raise ValueError(f"the table is {state!r}")
+
+    def checkers(self) -> checkers.CheckerView | None:
+        view = checkers.parse(self.text("checkers"))
+        return view if view.services else None

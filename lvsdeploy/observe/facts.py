@@ -1,0 +1,112 @@
+"""Facts: what the host is and can do."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from lvsdeploy.observe.text import clean
+from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_OF_FAMILY = {
+    "debian": (PackageManager.APT,),
+    "ubuntu": (PackageManager.APT,),
+    "rhel": (PackageManager.DNF, PackageManager.YUM),
+    "fedora": (PackageManager.DNF, PackageManager.YUM),
+    "suse": (PackageManager.ZYPPER,),
+    "opensuse": (PackageManager.ZYPPER,),
+    "sles": (PackageManager.ZYPPER,),
+    "alpine": (PackageManager.APK,),
+    "arch": (PackageManager.PACMAN,),
+}
+"""A distribution may also ship another family's package manager: its own goes first."""
+
+_VERSION = re.compile(r"\bv?(\d+(?:\.\d+)+[\w.+~-]*)")
+
+
+def lacking(lines: Iterable[str]) -> list[str]:
+    """Programs that the probe itself needs, and the host has not."""
+    return [clean(name) for word, _, name in map(_split, lines) if word == "lacks"]
+
+
+def parse(
+    host: Iterable[str], programs: Iterable[str], modules: Iterable[str], links: Mapping[str, bool]
+) -> Facts:
+    """Facts from the sections of these names. ValueError for a service manager that is none."""
+    values: dict[str, str] = {}
+    managers = []
+    release: dict[str, str] = {}
+    for word, _, rest in map(_split, host):
+        if word == "packages":
+            managers.append(PackageManager(rest))
+        elif word == "os":
+            name, _, value = rest.partition("=")
+            release.setdefault(name, _unquoted(value))
+        else:
+            values.setdefault(word, rest)
+    loaded, loadable = _modules(modules)
+    return Facts(
+        hostname=clean(values.get("hostname", "")),
+        os_id=release.get("ID", ""),
+        os_version=release.get("VERSION_ID", ""),
+        kernel=clean(values.get("kernel", "")),
+        service_manager=ServiceManager(values.get("manager", "")),
+        package_manager=_package_manager(release, managers),
+        root=values.get("uid") == "0",
+        programs={clean(name): _version(rest) for name, _, rest in map(_split, programs)},
+        modules=frozenset(loaded),
+        available_modules=frozenset(loaded | loadable),
+        links=links,
+    )
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    return line.partition(" ")
+
+
+def _unquoted(value: str) -> str:
+    """A value of os-release, which may be quoted as for a shell: os-release(5)."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = [value]
+    return clean(" ".join(words))
+
+
+def _package_manager(release: Mapping[str, str], found: list[PackageManager]) -> PackageManager | None:
+    families = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    own = [manager for family in families for manager in _OF_FAMILY.get(family, ())]
+    return next((manager for manager in [*own, *found] if manager in found), None)
+
+
+def _version(text: str) -> str:
+    """`2.2.7` of `Keepalived v2.2.7 (01/16,2022)`; all of the words when no version is among them."""
+    match = _VERSION.search(text)
+    return clean(match[1] if match else text)
+
+
+def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:
+    """(loaded or built in, loadable) modules.
+
+    The lines are of four kinds:
+    loaded ip_vs                             /sys/module has it
+    ip_vs 184320 2 ip_vs_rr, Live 0x0        /proc/modules
+    kernel/net/netfilter/ipvs/ip_vs.ko       modules.builtin
+    kernel/net/netfilter/ipvs/ip_vs.ko.xz: … modules.dep
+    """
+    loaded: set[str] = set()
+    loadable: set[str] = set()
+    for line in lines:
+        first, _, rest = line.partition(" ")
+        if first == "loaded":
+            loaded.add(clean(rest))
+        elif "/" not in first:
+            loaded.add(clean(first))
+        else:
+            name = first.rstrip(":").rpartition("/")[2].partition(".")[0].replace("-", "_")
+            (loadable if first.endswith(":") else loaded).add(clean(name))
+    return loaded, loadable

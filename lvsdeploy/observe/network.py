@@ -1,0 +1,82 @@
+r"""Links, addresses and default routes, as `ip -o` of iproute2 or of busybox prints them.
+
+    2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 ... state UP ...\    link/ether ...
+    2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\       valid_lft forever ...
+    default via 192.0.2.1 dev eth0 proto dhcp metric 100
+
+busybox prints link lines among the addresses, too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+from typing import TYPE_CHECKING
+
+from lvsdeploy.observe.text import clean
+from lvsdeploy.state.network import Address, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_LINK = re.compile(r"\d+: ([^\s@:]+)(?:@[^\s:]+)?: <([A-Z0-9_,-]*)>")
+_ADDRESS = re.compile(r"\d+: (\S+)\s+inet6? (\S+)(.*)")
+_LARGEST_METRIC = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """Links by interface (is it up, with a carrier?), addresses, default routes of the main table."""
+
+    links: Mapping[str, bool]
+    addresses: frozenset[Address]
+    tentative: frozenset[Address]
+    routes: tuple[Route, ...]
+
+
+def parse(lines: Iterable[str]) -> Network:
+    """ValueError for an address or a gateway that is none; lines of other kinds are read over."""
+    links: dict[str, bool] = {}
+    addresses: set[Address] = set()
+    tentative: set[Address] = set()
+    routes: dict[Route, None] = {}
+    for line in lines:
+        if match := _LINK.match(line):
+            links[clean(match[1])] = {"UP", "LOWER_UP"} <= set(match[2].split(","))
+        elif match := _ADDRESS.match(line):
+            address = Address(clean(match[1]), ip_interface(_local(match[2], match[3])))
+            addresses.add(address)
+            if {"tentative", "dadfailed"} & set(match[3].split()):
+                tentative.add(address)
+        elif line.startswith("default "):
+            routes.update(dict.fromkeys(_routes(line)))
+    ordered = tuple(sorted(routes, key=lambda route: route.metric))
+    return Network(links, frozenset(addresses), frozenset(tentative), ordered)
+
+
+def _local(text: str, rest: str) -> str:
+    """The host's own address; with a peer, the prefix length is the peer's: `10.0.0.1 peer 10.0.0.2/32`."""
+    words = rest.split()
+    if "/" not in text and words[:1] == ["peer"] and len(words) > 1:
+        return f"{text}/{words[1].partition('/')[2]}" if "/" in words[1] else text
+    return text
+
+
+def _routes(line: str) -> Iterable[Route]:
+    r"""The route of a line, or one for each next hop: `default metric 5 \ nexthop via A dev X weight 1`."""
+    head, *hops = line.replace("\\", " ").split(" nexthop ")
+    metric = int(_after(head, "metric") or 0)
+    if metric > _LARGEST_METRIC:
+        raise ValueError(line)
+    for hop in hops or [head]:
+        via = _after(hop, "via")
+        if via in ("inet", "inet6"):  # an IPv4 route by way of an IPv6 gateway (RFC 5549)
+            via = _after(hop, via)
+        device = _after(hop, "dev")
+        yield Route(ip_address(via) if via else None, clean(device) if device else None, metric)
+
+
+def _after(text: str, word: str) -> str | None:
+    words = text.split()
+    return words[words.index(word) + 1] if word in words[:-1] else None

@@ -1,0 +1,373 @@
+#!/bin/sh
+# Reads everything lvsdeploy has to know about a host, in one go, and changes nothing.
+#
+# stdin, one item a line, ended by `end`:
+#   TOKEN                   random, the first line; every section of the answer begins with it
+#   file PATH               a path to look at (absolute, no white space)
+#   known SHA256            a content that the reader has already: it need not travel
+#   unit NAME | program NAME | module NAME REGEX
+#   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
+#   counters                the connections of each destination are asked for
+#
+# Shell builtins do the work wherever they can: on a small or busy machine a fork is what costs.
+# The quotes are double ones throughout, so that the program is one plain word in single quotes.
+# shellcheck disable=SC2086 # lists are split at newlines on purpose, and globbing is off (set -f)
+
+exec 2>/dev/null
+set -f
+umask 077
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+nl="
+"
+largest=8388608 # bytes of a file that is still read
+
+section() {
+  printf "\n%s %s\n" "$token" "$1${2:+ $2}"
+}
+
+# The number of a process whose pid file is $1 and whose name begins with $2, in $pid; false if none runs.
+# A pid file outlives a killed process, and its number may be another's by now: so the name is looked at.
+running() {
+  pid=
+  comm=
+  read -r pid <"$1" || [ -n "$pid" ] || return 1
+  case $pid in "" | *[!0-9]*) return 1 ;; esac
+  read -r comm <"/proc/$pid/comm" || return 1
+  case $comm in "$2"*) return 0 ;; esac
+  return 1
+}
+
+# Is the init script $1 started at boot? Links are where Debian, RHEL and SUSE keep them.
+linked() {
+  set +f
+  for link in /etc/rc[2345].d/S[0-9][0-9]"$1" /etc/rc.d/rc[2345].d/S[0-9][0-9]"$1" \
+    /etc/init.d/rc[2345].d/S[0-9][0-9]"$1"; do
+    if [ -e "$link" ]; then
+      set -f
+      return 0
+    fi
+  done
+  set -f
+  return 1
+}
+
+token=
+files=
+known=" "
+units=
+programs=
+modules=
+table=
+counters=
+read -r token
+while read -r word rest; do
+  case $word in
+    file) files=$files$rest$nl ;;
+    known) known="$known$rest " ;;
+    unit) units=$units$rest$nl ;;
+    program) programs=$programs$rest$nl ;;
+    module) modules=$modules$rest$nl ;;
+    table) table=$rest ;;
+    counters) counters=yes ;;
+    end) break ;;
+  esac
+done
+
+# --- the host itself -------------------------------------------------------------------------------------
+hostname=
+release=
+uid=
+read -r hostname </proc/sys/kernel/hostname
+read -r release </proc/sys/kernel/osrelease
+# shellcheck disable=SC2034 # the real one and those after the effective one are skipped
+while read -r word real uid rest; do
+  if [ "$word" = Uid: ]; then break; fi
+done </proc/self/status
+IFS=$nl
+if [ -d /run/systemd/system ]; then # sd_booted(3)
+  manager=systemd
+elif [ -d /run/openrc ] || command -v openrc-run >/dev/null; then
+  manager=openrc
+else
+  manager=sysv
+fi
+section begin 1
+section host
+printf "%s\n" "hostname $hostname" "kernel $release" "uid $uid" "manager $manager"
+for name in apt-get dnf yum zypper apk pacman; do
+  if command -v "$name" >/dev/null; then
+    printf "%s\n" "packages $name"
+  fi
+done
+for name in stat sha256sum; do
+  if ! command -v "$name" >/dev/null; then
+    printf "%s\n" "lacks $name"
+  fi
+done
+for name in /etc/os-release /usr/lib/os-release; do
+  if [ -r "$name" ]; then
+    while read -r line || [ -n "$line" ]; do
+      case $line in ID=* | ID_LIKE=* | VERSION_ID=*) printf "%s\n" "os $line" ;; esac
+    done <"$name"
+    break
+  fi
+done
+
+# --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last --------
+section sysctls
+value=
+read -r value </proc/sys/net/ipv4/ip_forward && printf "%s\n" "ip_forward $value"
+set +f
+for conf in /proc/sys/net/ipv4/conf/*; do
+  ignore=
+  announce=
+  filter=
+  redirects=
+  read -r ignore <"$conf/arp_ignore"
+  read -r announce <"$conf/arp_announce"
+  read -r filter <"$conf/rp_filter"
+  read -r redirects <"$conf/send_redirects"
+  printf "%s\n" "$ignore $announce $filter $redirects ${conf##*/}"
+done
+set -f
+
+# --- links, addresses and default routes ------------------------------------------------------------------
+# One process with iproute2; the ip of busybox knows no batch, and is asked three times.
+section network
+if command -v ip >/dev/null; then
+  ip -o -force -batch - <<BATCH || {
+link show
+address show
+route show default
+BATCH
+    ip -o link show
+    ip -o address show
+    ip -4 route show default
+  }
+fi
+
+# --- programs and modules ---------------------------------------------------------------------------------
+section programs
+for name in $programs; do
+  if command -v "$name" >/dev/null; then
+    version=
+    case $name in
+      keepalived) version=$(keepalived --version 2>&1) ;;
+      ipvsadm)
+        # ipvsadm loads ip_vs even to tell its version, and only root may ask the kernel
+        if [ -e /proc/net/ip_vs ] && [ "$uid" = 0 ]; then
+          version=$(ipvsadm --version)
+        fi
+        ;;
+    esac
+    printf "%s\n" "$name ${version%%"$nl"*}"
+  fi
+done
+section modules
+pattern=
+for line in $modules; do
+  name=${line%% *}
+  if [ -d "/sys/module/$name" ]; then
+    printf "%s\n" "loaded $name"
+  else
+    pattern=$pattern${pattern:+|}${line#* }
+  fi
+done
+if [ -n "$pattern" ]; then
+  grep -hE "^($pattern) |^[^:]*/($pattern)[.]ko([.a-z0-9]*:|\$)" /proc/modules \
+    "/lib/modules/$release/modules.builtin" "/lib/modules/$release/modules.dep"
+fi
+
+# --- units ------------------------------------------------------------------------------------------------
+section units "$manager"
+if [ -n "$units" ] && [ "$manager" = systemd ]; then
+  shown=$(systemctl show --property=Id,LoadState,ActiveState,UnitFileState -- $units)
+  printf "%s\n" "$shown"
+  case $shown in
+    *UnitFileState=generated*)
+      section links
+      for name in $units; do
+        if linked "$name"; then printf "%s\n" "$name"; fi
+      done
+      ;;
+  esac
+else
+  for name in $units; do
+    enabled=no
+    active=no
+    if [ "$manager" = openrc ]; then
+      set +f
+      for link in /etc/runlevels/*/"$name"; do
+        if [ -e "$link" ]; then enabled=yes; fi
+      done
+      for started in /run/openrc/started /lib/rc/init.d/started; do
+        if [ -e "$started/$name" ]; then active=yes; fi
+      done
+      # started, and yet dead: what OpenRC calls crashed
+      for daemon in "/run/openrc/daemons/$name"/*; do
+        if [ -r "$daemon" ]; then
+          while read -r line; do
+            case $line in
+              pidfile=?*) running "${line#pidfile=}" "" || active=no ;;
+            esac
+          done <"$daemon"
+        fi
+      done
+      set -f
+    elif [ -e "/etc/init.d/$name" ]; then
+      if linked "$name"; then enabled=yes; fi
+      found=
+      for file in "/run/$name.pid" "/run/$name/$name.pid" "/var/run/$name.pid"; do
+        if [ -e "$file" ]; then
+          found=yes
+          if running "$file" "$name"; then active=yes; fi
+        fi
+      done
+      # no pid file: a script that ran once and holds nothing in memory, or nothing runs
+      if [ -z "$found" ] && [ -x "/etc/init.d/$name" ] &&
+        "/etc/init.d/$name" status </dev/null >/dev/null; then
+        active=yes
+      fi
+    fi
+    printf "%s\n" "$name $enabled $active"
+  done
+fi
+
+# --- files and the IPVS table: one stat, one sha256sum ----------------------------------------------------
+stats=
+if [ -n "$files" ]; then
+  stats=$(stat -c "%f:%s:%u:%g:%U:%G:%n" -- $files)
+fi
+section stat
+printf "%s\n" "$stats"
+section unread
+hash=
+for line in $stats; do
+  case $line in
+    8???:*) # a regular file, by its mode in hexadecimal
+      path=/${line#*:/}
+      size=${line#*:}
+      size=${size%%:*}
+      if [ ! -r "$path" ]; then
+        printf "%s\n" "refused $path"
+      elif [ "$size" -gt "$largest" ]; then
+        printf "%s\n" "large $path"
+      else
+        hash=$hash$path$nl
+      fi
+      ;;
+  esac
+done
+if [ -z "$table" ]; then
+  state=
+elif [ ! -e /proc/net/ip_vs ]; then # and ipvsadm would load the module just to say so
+  state=absent
+elif [ "$uid" != 0 ]; then
+  state=refused
+elif ! command -v ipvsadm >/dev/null; then
+  state=lacking
+else
+  state=differs
+fi
+sums=
+if [ "$state" = differs ] && [ "$table" != - ]; then
+  sums=$(ipvsadm -Sn | sort | sha256sum - $hash)
+elif [ -n "$hash" ]; then
+  sums=$(sha256sum -- $hash)
+fi
+send=
+section sums
+for line in $sums; do
+  digest=${line%% *}
+  path=${line#* ?}
+  if [ "$path" != - ]; then
+    printf "%s\n" "$line"
+    case $known in
+      *" $digest "*) ;;
+      *) send=$send$path$nl ;;
+    esac
+  elif [ "$digest" = "$table" ]; then
+    state=same
+  fi
+done
+if [ -n "$send" ]; then
+  section sent
+  printf "%s" "$send"
+  section contents # one after the other; their sizes and digests are known from above
+  cat -- $send
+fi
+
+# --- the table, and what keepalived thinks of its real servers when the table is not as expected ----------
+if [ "$state" = differs ]; then
+  saved=$(ipvsadm -Sn) || state=failed
+fi
+if [ -n "$state" ]; then
+  section table "$state"
+fi
+if [ "$state" = differs ]; then
+  printf "%s\n" "$saved"
+  checker=
+  for file in /run/keepalived/checkers.pid /run/checkers.pid /var/run/keepalived/checkers.pid \
+    /var/run/checkers.pid; do
+    if running "$file" ""; then
+      case $comm in
+        keepalived* | *lvs* | *check*)
+          checker=$pid
+          break
+          ;;
+      esac
+    fi
+  done
+  # SIGUSR1 makes the checker process write its state (since 2.0.14; an older one would die of it: so it
+  # has to be among the signals it blocks, as signalfd needs, ignores or catches: bit 9 of the masks).
+  expects=
+  if [ -n "$checker" ]; then
+    while read -r line; do
+      case $line in
+        SigBlk:*[2367abef]?? | SigIgn:*[2367abef]?? | SigCgt:*[2367abef]??) expects=yes ;;
+      esac
+    done <"/proc/$checker/status"
+  fi
+  if [ -n "$expects" ]; then
+    # its own /tmp: a unit with PrivateTmp= has another one than this shell
+    dump=/proc/$checker/root/tmp/keepalived_check.data
+    if [ -e "$dump" ] || [ -L "$dump" ]; then rm -f "$dump"; fi
+    kill -USR1 "$checker"
+    tries=0
+    text=
+    while [ "$tries" -lt 20 ]; do
+      sleep 0.1 || {
+        sleep 1
+        tries=$((tries + 9))
+      }
+      tries=$((tries + 1))
+      # a file of this very user's making: /tmp is everybody's. dash, bash and busybox all know -O.
+      # shellcheck disable=SC3067
+      if [ -f "$dump" ] && [ ! -L "$dump" ] && [ -O "$dump" ]; then
+        before=$text
+        text=$(cat "$dump")
+        case $text in
+          *"------< Health checkers >------"*) break ;; # what follows the virtual servers
+        esac
+        # without any health check nothing follows: then it is complete when it grows no more
+        if [ -n "$text" ] && [ "$text" = "$before" ]; then break; fi
+      fi
+    done
+    rm -f "$dump"
+    section checkers
+    for line in $text; do
+      case $line in
+        "------< Health checkers >------") break ;;
+        *"------<"* | " VS "* | "   RIP = "* | *" alive = "* | "   protocol = "* | *"quorum_state_up"* | \
+          *"sorry server"* | *"ffective weight = "*) printf "%s\n" "$line" ;;
+      esac
+    done
+  fi
+fi
+if [ -n "$counters" ] && [ -e /proc/net/ip_vs ]; then
+  section counters
+  cat /proc/net/ip_vs
+fi
+section end

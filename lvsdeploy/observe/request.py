@@ -1,0 +1,93 @@
+"""What to read on a host, and the command that reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lvsdeploy.observe.ipvs_table import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lvsdeploy.state.ipvs import VirtualService
+
+_PATH = re.compile(r"/[\w@%+=:,./-]+\Z", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][\w@%+=:.-]*\Z", re.ASCII)
+
+
+def _new_token() -> str:
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one probe reads.
+
+    `files` maps a path to the contents that are expected there: a content travels only when it is none of
+    those that the request holds, so a path without any expected content always brings its own. `units` are
+    names without a suffix. `table` None: the IPVS table is not read; otherwise the table that is expected.
+    `counters`: the connections of each destination, too. ValueError for a path or a name that cannot be
+    asked about in one word.
+    """
+
+    files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    units: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    table: frozenset[VirtualService] | None = None
+    counters: bool = False
+    token: str = field(default_factory=_new_token, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for path in self.files:
+            if not _PATH.match(path):
+                raise ValueError(f"not a path the probe can look at: {path!r}")
+        for name in (*self.units, *self.programs, *self.modules):
+            if not _NAME.match(name):
+                raise ValueError(f"not a name the probe can ask about: {name!r}")
+
+    def known(self) -> dict[str, bytes]:
+        """Every expected content by its SHA-256, in hex."""
+        contents = {content for several in self.files.values() for content in several}
+        return {hashlib.sha256(content).hexdigest(): content for content in contents}
+
+    def lines(self) -> Iterator[str]:
+        """The probe's standard input, as described at the top of probe.sh."""
+        yield self.token
+        for path in self.files:
+            yield f"file {path}"
+        for sha256 in sorted(self.known()):
+            yield f"known {sha256}"
+        for unit in self.units:
+            yield f"unit {unit}"
+        for program in self.programs:
+            yield f"program {program}"
+        for module in self.modules:
+            # a module ip_vs may lie in a file ip-vs.ko, and the kernel calls it ip_vs all the same
+            yield f"module {module.replace('-', '_')} {re.sub('[-_]', '[-_]', module)}"
+        if self.table is not None:
+            yield f"table {digest(self.table) if self.table else '-'}"
+        if self.counters:
+            yield "counters"
+        yield "end"
+
+
+@cache
+def program() -> str:
+    """The text of probe.sh without its comments: `ps` on the host shows it, and it travels every time."""
+    from importlib.resources import files  # noqa: PLC0415 — costs more to import than all of observe/
+
+    text = files("lvsdeploy.observe").joinpath("probe.sh").read_text("utf-8")
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def probe_command(request: Request) -> tuple[str, bytes]:
+    """One complete shell line, the same for every host and every request, and its standard input."""
+    return f"sh -c {shlex.quote(program())}", "".join(f"{x}\n" for x in request.lines()).encode()
