@@ -48,7 +48,7 @@ def _service(cluster: Cluster, observation: Observation, service: VirtualService
     declared = _declared(cluster, service.key)
     rows = []
     for destination in service.destinations:
-        counters = observation.counters.get((service.key, destination.key))
+        counters = observation.connections.get(service.key, {}).get(destination.key)
         rows.append(
             DestinationStatus(
                 name=declared.get(destination.key, ""),

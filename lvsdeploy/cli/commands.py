@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lvsdeploy")
 def lvsdeploy() -> None:
-    r"""Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
+    """Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
 
     \b
     Start with:  lvsdeploy init > shop.yaml
@@ -151,7 +151,7 @@ def status(inventory: Path, **options: Any) -> ExitCode:
     from lvsdeploy.status import status_of
 
     shared = common(options)
-    with _session(inventory, shared, directors_only=True) as session:
+    with _session(inventory, shared, status=True) as session:
         read = session.read()
         result = status_of(session.cluster, session.observations(), read)
     show(result, shared)
@@ -205,9 +205,7 @@ def _load(path: Path) -> Any:
 
 
 @contextmanager
-def _session(
-    path: Path, shared: Common, *, adopt: bool = False, directors_only: bool = False
-) -> Iterator[Session]:
+def _session(path: Path, shared: Common, *, adopt: bool = False, status: bool = False) -> Iterator[Session]:
     """The hosts of an inventory, not yet connected. Its warnings go to stderr."""
     from lvsdeploy.cli.output import progress, show_findings
     from lvsdeploy.diagnostics import Severity
@@ -220,7 +218,7 @@ def _session(
     show_findings(tuple(f for f in loaded.findings if f.severity is Severity.WARNING))
     cluster = loaded.cluster
     chosen = select(cluster, shared.limit)
-    if directors_only:
+    if status:
         chosen &= {director.name for director in cluster.directors}
     with (
         progress(shared) as write,
@@ -230,6 +228,7 @@ def _session(
             hosts=chosen,
             parallel=shared.parallel,
             adopt=adopt,
+            counters=status,
             progress=write,
         ) as session,
     ):

@@ -39,10 +39,13 @@ class Session:
         hosts: frozenset[str],
         parallel: int = MOST_AT_ONCE,
         adopt: bool = False,
+        counters: bool = False,
         progress: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.cluster = cluster
-        self.hosts = [Host(cluster, h, adopt=adopt) for h in cluster.hosts() if h.name in hosts]
+        self.hosts = [
+            Host(cluster, h, adopt=adopt, counters=counters) for h in cluster.hosts() if h.name in hosts
+        ]
         self._connector = connector
         self._parallel = max(1, min(parallel, MOST_AT_ONCE, len(self.hosts) or 1))
         self._progress = progress

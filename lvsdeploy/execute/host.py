@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import desired_state, probe_request
+from lvsdeploy.desired import MANIFEST, desired_state, probe_paths, route_is_managed, unit_names
+from lvsdeploy.desired.director import PROGRAMS
+from lvsdeploy.desired.table import expected_table
 from lvsdeploy.errors import ChangeFailed, HostError
 from lvsdeploy.execute.transaction import Outcome, Program, build, read_outcome
 from lvsdeploy.inventory.model import Director
-from lvsdeploy.observe import Observation, parse, probe_command
+from lvsdeploy.observe import Observation, Request, parse, probe_command
 from lvsdeploy.plan.change import Failure, HostPlan, Role
 from lvsdeploy.plan.context import Context
 from lvsdeploy.plan.host import plan_host
@@ -22,7 +24,6 @@ from lvsdeploy.ssh import Connection, Connector, Target
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster, RealServer
-    from lvsdeploy.observe import Request
 
 READ_TIMEOUT = 60.0  # seconds
 CHANGE_TIMEOUT = 600.0  # seconds: installing a package over a slow mirror takes long
@@ -35,6 +36,7 @@ class Host:
     cluster: Cluster
     declared: Director | RealServer
     adopt: bool = False
+    counters: bool = False  # read how many connections each destination has
     observation: Observation | None = None
     plan: HostPlan | None = None
     failure: Failure | None = None
@@ -125,7 +127,15 @@ class Host:
             )
 
     def _request(self) -> Request:
-        return probe_request(self.cluster, self.name)
+        is_director = self.role is Role.DIRECTOR
+        return Request(
+            files={p: tuple(known.values()) for p, known in probe_paths(self.cluster, self.name).items()},
+            units=unit_names(self.cluster, self.name),
+            programs=tuple(sorted(PROGRAMS)) if is_director else ("ip",),
+            modules=("ip_vs",) if is_director else (),
+            table=frozenset(expected_table(self.cluster).values()) if is_director else None,
+            counters=is_director and self.counters,
+        )
 
     def _seen(self, answer: bytes, request: Request) -> None:
         observation = parse(self.name, answer, request)
@@ -136,7 +146,7 @@ class Host:
 def context_of(cluster: Cluster, host: str, observation: Observation, *, adopt: bool = False) -> Context:
     """What the comparison needs, from a host's observation."""
     desired = desired_state(cluster, host, observation.facts, observation.state)
-    manifest = observation.state.files.get(manifest_path(cluster.name))
+    manifest = observation.state.files.get(MANIFEST(cluster.name))
     return Context(
         host=host,
         desired=desired,
@@ -145,7 +155,7 @@ def context_of(cluster: Cluster, host: str, observation: Observation, *, adopt: 
         record=read_record(manifest),
         checkers=observation.checkers,
         adopt=adopt,
-        route_is_managed=cluster.nat is not None and cluster.nat.configure_gateway,
+        route_is_managed=route_is_managed(cluster),
     )
 
 

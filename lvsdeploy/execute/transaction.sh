@@ -31,7 +31,8 @@ undo_all() {
 }
 
 # cut_out OFFSET LENGTH: a part of the contents
-cut_out() { tail -c "+$((contents + $1 + 1))" "$work/blob" | head -c "$2"; }
+# (tail would complain that head leaves before the end)
+cut_out() { tail -c "+$((contents + $1 + 1))" "$work/blob" 2>/dev/null | head -c "$2"; }
 
 # --- files: written beside their place, then renamed into it --------------------------------------------------
 
@@ -119,7 +120,8 @@ install_package() {
 # --- the live kernel ------------------------------------------------------------------------------------------
 
 sysctl_set() {
-    read -r old <"$1" || return 1
+    # Not `read`: dash and busybox read byte by byte, and a sysctl has only one read in it.
+    old=$(cat "$1") || return 1
     on_undo write_value "$1" "$old"
     write_value "$1" "$2"
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import KEEPALIVED_CONF
 from lvsdeploy.diagnostics import Finding, Severity
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state.file import File, FileKind
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from lvsdeploy.plan.context import Context
 
-KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
 _UNIT_FOLDERS = ("/etc/systemd/system/",)
 
 

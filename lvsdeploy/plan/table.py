@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import KEEPALIVED_CONF
 from lvsdeploy.diagnostics import Finding, Severity
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.plan.files import KEEPALIVED_CONF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import IPAddress
-
-IPInterface = IPv4Interface | IPv6Interface
+if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import IPAddress, IPInterface
 
 
 @dataclass(frozen=True)
