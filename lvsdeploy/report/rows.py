@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from lvsdeploy.results import Applied, Checked, Planned, Result, Status, Validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.change import Failure, HostPlan, Plan
 
