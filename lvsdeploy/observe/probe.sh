@@ -225,8 +225,9 @@ else
           if running "$file" "$name"; then active=yes; fi
         fi
       done
-      # no pid file: a script that ran once and holds nothing in memory, or nothing runs
-      if [ -z "$found" ] && [ -x "/etc/init.d/$name" ] &&
+      # No pid file, and no daemon of this name: the script runs once, and knows whether it did. A daemon's
+      # script is not asked: that of Debian's keepalived exits 0 for any word when there is no configuration.
+      if [ -z "$found" ] && ! command -v "$name" >/dev/null && [ -x "/etc/init.d/$name" ] &&
         "/etc/init.d/$name" status </dev/null >/dev/null; then
         active=yes
       fi
