@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import IPAddress, IPInterface
 
 _NUMBERS = re.compile(r"[0-9.]+")
-_DNS_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?"
+)
 
 
-class NotAnAddress(ValueError):  # noqa: N818 - read as a sentence
+class NotAnAddress(ValueError):
     """`str()` says what is wrong with the text."""
 
 

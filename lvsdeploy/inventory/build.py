@@ -213,9 +213,7 @@ def _directors(draft: Draft) -> None:
             continue
         dip, ssh = host
         interface, priority = entry["interface"], priorities[name]
-        draft.directors[name] = Director(
-            name, entry["address"], dip, interface, priority, ssh=ssh, path=path
-        )
+        draft.directors[name] = Director(name, entry["address"], dip, interface, priority, ssh=ssh, path=path)
 
 
 def default_priorities(given: Mapping[str, int | None]) -> dict[str, int]:

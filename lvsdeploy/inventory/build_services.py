@@ -1,4 +1,4 @@
-"""The services of a Cluster: VIPs and real servers looked up, `defaults` merged, ports and checks filled in."""
+"""The services of a Cluster: names looked up, `defaults` merged, ports and checks filled in."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.document import KeyPath
 
 
-class _Lost(Exception):  # noqa: N818 - the reason is told already, or belongs to another entry
-    """This service cannot be built."""
+class _Lost(Exception):
+    """The service cannot be built."""
 
 
 def build_services(draft: Draft) -> tuple[Service, ...]:
@@ -139,9 +139,7 @@ def _where(draft: Draft, path: KeyPath, key: str) -> KeyPath:
     return (*path, key) if key in own else ("defaults", key)
 
 
-def _netmask(
-    draft: Draft, given: Mapping[str, Any], path: KeyPath, vip: Vip
-) -> IPv4Address | None:
+def _netmask(draft: Draft, given: Mapping[str, Any], path: KeyPath, vip: Vip) -> IPv4Address | None:
     value = given.get("persistence_netmask")
     if value is None or not isinstance(vip.ip, IPv4Address):
         return None
@@ -225,7 +223,7 @@ def _health_check(given: Any, protocol: Protocol, ports: tuple[int, ...]) -> Hea
     """The check as declared; by default a connection, where there is something to connect to."""
     if given is None:
         return TcpCheck() if protocol is Protocol.TCP and 0 not in ports else NoCheck()
-    options = {"type": given} if isinstance(given, str) else given
+    options: dict[str, Any] = {"type": given} if isinstance(given, str) else given
     kind = options["type"]
     usual = CheckTiming()
     timing = CheckTiming(

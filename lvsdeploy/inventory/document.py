@@ -34,7 +34,9 @@ Position = tuple[int, int]  # line, column; both from 0
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # What YAML 1.1 calls not printable, and its two odd line breaks and NEL, which editors do not count.
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _TAB = re.compile(r"^ *\t", re.MULTILINE)
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -151,7 +153,7 @@ def parse(raw: bytes, file: str) -> tuple[Document | None, list[Finding]]:
     return Document(file, root, lines, reader.mask), reader.findings
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: reading ends early, the finding is already told
+class _Stop(Exception):
     """Nothing after this can be read."""
 
 

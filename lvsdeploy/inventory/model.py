@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - the dataclasses' types can be resolved at run time
 
 IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface
@@ -113,7 +113,7 @@ class RealServer:
 
 @dataclass(frozen=True)
 class Vip:
-    """A virtual address. `address` keeps the prefix that the directors' interface gets (default /32, /128)."""
+    """A virtual address. `address` keeps the prefix that the directors' interface gets (default /32)."""
 
     address: IPInterface
     interface: str | None = None  # on the directors; None: the director's own `interface`
@@ -149,7 +149,7 @@ class Nat:
 
 @dataclass(frozen=True)
 class CheckTiming:
-    """Pace of a health check, in seconds; the defaults are lvsdeploy's own, written out in the configuration."""
+    """Pace of a health check, in seconds; the defaults are lvsdeploy's own, and are written out."""
 
     interval: float = 6.0  # keepalived: delay_loop
     timeout: float = 3.0  # connect_timeout

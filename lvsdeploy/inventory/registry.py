@@ -21,7 +21,7 @@ from lvsdeploy.diagnostics import Finding, Place, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.inventory.model import Cluster, Service
 
 _CODE = re.compile(r"LVS[0-9]{3}")
 
@@ -102,6 +102,13 @@ class Context:
                 return False
         return True
 
+    def place_of(self, service: Service, *keys: str) -> tuple[str, ...]:
+        """Where a service says something: itself, or in `defaults`; the service when nowhere."""
+        for path in ((*service.path, *keys), ("defaults", *keys)):
+            if self.written(*path):
+                return path
+        return service.path
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -158,7 +165,7 @@ def code(
     return entry
 
 
-def rule(
+def rule(  # noqa: PLR0913 - one place says all about a rule
     number: str,
     severity: Severity,
     statement: str,

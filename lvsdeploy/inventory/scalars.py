@@ -28,9 +28,7 @@ _BINARY = re.compile(r"[-+]?0b[01_]+")
 _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _GROUPED = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_DATE = re.compile(
-    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9]{1,2}:[0-9]{2}:[0-9]{2}[0-9.:Zz+ \t-]*)?"
-)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9]{1,2}:[0-9]{2}:[0-9]{2}[0-9.:Zz+ \t-]*)?")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Trap:
     """False: fine where a boolean is asked for (`preempt: yes`), a trap elsewhere."""
 
 
-def resolve(text: str) -> tuple[Scalar, Trap | None]:
+def resolve(text: str) -> tuple[Scalar, Trap | None]:  # noqa: PLR0911 - a table of forms
     """The value of a plain scalar, and the trap it is, if any."""
     if text in _NULL:
         return None, None
@@ -62,7 +60,7 @@ def resolve(text: str) -> tuple[Scalar, Trap | None]:
     return text, Trap(text, became) if became else None
 
 
-def _trap(text: str) -> str:
+def _trap(text: str) -> str:  # noqa: PLR0911 - a table of forms
     digits = text.replace("_", "")
     if len(text) > 64:  # noqa: PLR2004 - longer ones are nobody's number
         return ""

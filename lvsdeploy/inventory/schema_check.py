@@ -86,9 +86,7 @@ def hidden(path: KeyPath) -> bool:
     return any(is_secret_key(key) for key in path)
 
 
-def _pattern(
-    _validator: Any, pattern: str, instance: Any, _schema: Any
-) -> Iterator[ValidationError]:
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
     # `$` of Python also matches before a newline at the end, that of ECMA 262 does not.
     if isinstance(instance, str) and not _compiled(pattern).fullmatch(instance):
         yield ValidationError("pattern")
@@ -105,7 +103,9 @@ def _validator() -> Any:
         "integer",  # 80.0 is an integer for JSON Schema; in an inventory it is a slip
         lambda _, value: isinstance(value, int) and not isinstance(value, bool),
     )
-    kind = extend(Draft202012Validator, {"pattern": _pattern}, type_checker=checker)
+    kind: Any = extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"pattern": _pattern}, type_checker=checker
+    )
     return kind(schema())
 
 
@@ -135,10 +135,12 @@ def _causes(error: ValidationError) -> Iterator[ValidationError]:
 
 def _problems(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
     """The problems of one error; a mapping with several unknown or missing keys has several."""
-    rule, value = error.validator, error.instance
+    rule: Any = error.validator
+    value: Any = error.instance
+    wanted: Any = error.validator_value
     described = error.schema if isinstance(error.schema, dict) else {}
     name = "propertyNames" in error.absolute_schema_path
-    if error.validator is None:  # a `false` schema: a key without a meaning for this type of check
+    if rule is None:  # a `false` schema: a key without a meaning for this type of check
         yield _key(document, path, f"'{path[-1]}' has no meaning for this type of health check")
     elif rule == "additionalProperties":
         known = list(described.get("properties", {}))
@@ -146,11 +148,11 @@ def _problems(document: Document, error: ValidationError, path: KeyPath) -> Iter
             if key not in known:
                 yield _unknown(document, (*path, key), known)
     elif rule == "required":
-        for key in error.validator_value:
+        for key in wanted:
             if key not in value:
                 yield _missing(document, path, key)
     elif rule == "oneOf":
-        yield _one_of(document, path, value, error.validator_value)
+        yield _one_of(document, path, value, wanted)
     elif name:
         word = str(value)
         target = (*path, word)
@@ -174,9 +176,7 @@ def _listed(known: Sequence[str]) -> str:
     return f"Known here: {', '.join(known)}."
 
 
-def _key(
-    document: Document, path: KeyPath, summary: str, code: Code = UNKNOWN_KEY, fix: str = ""
-) -> Problem:
+def _key(document: Document, path: KeyPath, summary: str, code: Code = UNKNOWN_KEY, fix: str = "") -> Problem:
     return Problem(path, code.finding(summary, place=document.place(path, key=True), fix=fix))
 
 
@@ -193,9 +193,9 @@ def _description(path: KeyPath, key: str) -> str:
     """The first sentence of a missing key's description."""
     node: Any = schema()
     for step in (*path, key):
-        node = _resolved(node)
+        node = resolved(node)
         for part in (node, *node.get("anyOf", ())):
-            found = _resolved(part)
+            found = resolved(part)
             child = found.get("properties", {}).get(step) or found.get("additionalProperties")
             if isinstance(child, dict):
                 node = child
@@ -203,10 +203,10 @@ def _description(path: KeyPath, key: str) -> str:
         else:
             return ""
     text = str(node.get("description", ""))
-    return text.split(". ")[0].split(": ")[0].rstrip(".")
+    return re.split(r"[.:] ", text, maxsplit=1)[0].rstrip(".")
 
 
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         target: dict[str, Any] = schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
@@ -223,9 +223,7 @@ def _one_of(document: Document, path: KeyPath, value: Any, branches: Any) -> Pro
         fix = f"Add one of {names}."
         return Problem((*path, keys[0]), codes.MISSING_KEY.finding(summary, place=place, fix=fix))
     both = " and ".join(f"'{key}'" for key in given)
-    return _key(
-        document, (*path, given[-1]), f"'{path[-1]}' has {both}: one of them", codes.EITHER_OR
-    )
+    return _key(document, (*path, given[-1]), f"'{path[-1]}' has {both}: one of them", codes.EITHER_OR)
 
 
 def _trap(document: Document, path: KeyPath, trap: Trap) -> Finding:
@@ -237,11 +235,13 @@ def _trap(document: Document, path: KeyPath, trap: Trap) -> Finding:
     )
 
 
-def _value(
+def _value(  # noqa: PLR0911 - a table of the schema's keywords
     path: KeyPath, error: ValidationError, described: dict[str, Any]
 ) -> tuple[Code, str, str]:
     """Code, summary and fix of an error about one value."""
-    rule, wanted, value = str(error.validator), error.validator_value, error.instance
+    rule = str(error.validator)
+    wanted: Any = error.validator_value
+    value: Any = error.instance
     noun = described.get("title")
     what = f"item {int(path[-1]) + 1}" if path and path[-1].isdigit() else f"'{path[-1]}'"
     secret = hidden(path) and not is_reference(path, value)

@@ -45,9 +45,7 @@ DUPLICATE_KEY = code(
     "A key stands twice in one mapping.",
     why="YAML readers keep the last one and say nothing, so the first would be lost without a trace.",
     fix="Keep one of the two, or give them different names.",
-    example=(
-        "real_servers:\n  web1: {address: 192.0.2.11}\n  web1: {address: 192.0.2.12}"
-    ),
+    example=("real_servers:\n  web1: {address: 192.0.2.11}\n  web1: {address: 192.0.2.12}"),
 )
 KEY_NOT_STRING = code(
     "LVS006",
@@ -86,9 +84,7 @@ TOO_MUCH = code(
     "The text is too large, too deep or expands too far.",
     why="Files like this are made to exhaust the reader; no real inventory comes near the limits.",
     fix="Split the cluster, or remove the nesting or the aliases.",
-    more=(
-        "The limits: 8 MiB of text, 32 levels of nesting, 400,000 values after aliases are expanded."
-    ),
+    more=("The limits: 8 MiB of text, 32 levels of nesting, 400,000 values after aliases are expanded."),
 )
 YAML_TRAP = code(
     "LVS011",
@@ -97,7 +93,7 @@ YAML_TRAP = code(
     why="YAML 1.1 has octal numbers (010 is 8), base-60 numbers (12:30:45 is 45045), dates, and takes "
     "on, off, yes and no for booleans.",
     fix="Put the value in quotes when text is meant; write plain decimal digits when a number is.",
-    example='ssh: {port: 010}            # 8\ncluster: on                 # true',
+    example="ssh: {port: 010}            # 8\ncluster: on                 # true",
     links=("https://yaml.org/type/int.html", "https://yaml.org/type/bool.html"),
 )
 UNKNOWN_KEY = code(

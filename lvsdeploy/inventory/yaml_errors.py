@@ -106,11 +106,7 @@ _OTHER = Sentence("the text is not YAML here")
 def plain_sentence(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Sentence:
     """What a syntax error means. Nothing of the text is repeated: it may be a secret."""
     problem = error.problem or ""
-    for part, sentence in _SENTENCES:
-        if part in problem:
-            break
-    else:
-        sentence = _OTHER
+    sentence = next((said for part, said in _SENTENCES if part in problem), _OTHER)
     start, mark = error.context_mark, error.problem_mark
     if start and mark and start.line != mark.line and start.line < len(lines):
         context = "what it belongs to starts at line"

@@ -1,3 +1,7 @@
 """The semantic rules: one small function each, registered under its code. Importing this loads them all."""
 
 from __future__ import annotations
+
+from lvsdeploy.inventory.rules import checks, forwarding, hosts, later, nat, schedulers, services, vips, vrrp
+
+__all__ = ["checks", "forwarding", "hosts", "later", "nat", "schedulers", "services", "vips", "vrrp"]

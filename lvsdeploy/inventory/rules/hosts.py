@@ -1,0 +1,136 @@
+"""LVS4xx: hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.model import Director, ForwardingMethod
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.inventory.model import IPAddress, RealServer
+
+_SSH_PORT = 22
+
+
+@rule(
+    "LVS402",
+    Severity.ERROR,
+    "Two hosts have one RIP or DIP.",
+    why="An address belongs to one machine; of two, the network reaches now the one, now the other.",
+    fix="Correct one of the addresses.",
+    example="""
+        real_servers:
+          web1: {address: 192.0.2.11}
+          web2: {address: 192.0.2.11}
+    """,
+)
+def addresses_differ(context: Context) -> Iterator[Hit]:
+    cluster = context.cluster
+    directors = [(host, host.dip) for host in cluster.directors]
+    real_servers = [(host, host.rip) for host in cluster.real_servers]
+    for hosts, key in ((directors, "dip"), (real_servers, "rip")):
+        seen: dict[IPAddress, str] = {}
+        for host, address in hosts:
+            other = seen.setdefault(address, host.name)
+            if other != host.name:
+                where = key if context.written(*host.path, key) else "address"
+                summary = f"{host.name} has the {key.upper()} of {other}, {address}"
+                yield Hit((*host.path, where), summary)
+
+
+@rule(
+    "LVS403",
+    Severity.WARNING,
+    "Two names stand for one machine.",
+    why="Both are reached at the same address and port: the second would undo what the first got.",
+    fix="Keep one of the two, or correct the address.",
+    example="""
+        real_servers:
+          web1: {address: web.example.com, rip: 192.0.2.11}
+          web2: {address: web.example.com, rip: 192.0.2.12}
+    """,
+)
+def names_differ(context: Context) -> Iterator[Hit]:
+    cluster = context.cluster
+    seen: dict[tuple[str, int], str] = {}
+    dips = {director.dip for director in cluster.directors}
+    hosts: list[tuple[Director | RealServer, IPAddress]] = [
+        *((director, director.dip) for director in cluster.directors),
+        *((real_server, real_server.rip) for real_server in cluster.real_servers),
+    ]
+    for host, own in hosts:
+        key = (host.address.lower(), host.ssh.port or _SSH_PORT)
+        other = seen.setdefault(key, host.name)
+        localnode = not isinstance(host, Director) and (own in dips or host.name == other)
+        same_address = str(own) == host.address  # told by LVS402
+        if other != host.name and not localnode and not same_address:
+            summary = f"{host.name} is reached at {host.address}, as {other} is"
+            yield Hit((*host.path, "address"), summary)
+
+
+@rule(
+    "LVS405",
+    Severity.NOTE,
+    "A real server is in no service.",
+    why="It gets no traffic, and nothing is set up on it.",
+    fix="Name it in a service, or remove it.",
+    example="""
+        real_servers:
+          web9: {address: 192.0.2.19}      # and no service names web9
+    """,
+    needs=("services",),
+)
+def real_servers_serve(context: Context) -> Iterator[Hit]:
+    used = {
+        destination.real_server
+        for service in context.cluster.services
+        for destination in service.destinations[0]
+    }
+    for real_server in context.cluster.real_servers:
+        if real_server.name not in used:
+            yield Hit(real_server.path, f"{real_server.name} is in no service")
+
+
+@rule(
+    "LVS406",
+    Severity.NOTE,
+    "There is one director only.",
+    why="When it fails, every service fails with it.",
+    fix="Add a second director; VRRP then moves the VIPs.",
+    example="directors:\n  lvs1: {address: 192.0.2.2, interface: eth0}",
+    needs=("directors",),
+)
+def several_directors(context: Context) -> Iterator[Hit]:
+    if len(context.cluster.directors) == 1:
+        yield Hit(("directors",), "one director: nobody takes over when it fails")
+
+
+@rule(
+    "LVS412",
+    Severity.NOTE,
+    "A real server is not managed: what it needs is set up by hand.",
+    why="lvsdeploy never logs in to it. In DR it needs the VIP on lo and the ARP sysctls, in NAT its default "
+    "route through the directors' inside address.",
+    fix="`lvsdeploy render --host NAME` shows what it would get; or remove `managed: false`.",
+    example="real_servers:\n  db1: {address: 10.2.0.21, managed: false}",
+)
+def unmanaged(context: Context) -> Iterator[Hit]:
+    modes: dict[str, set[ForwardingMethod]] = {}
+    for service in context.cluster.services:
+        for destination in service.destinations[0]:
+            modes.setdefault(destination.real_server, set()).add(service.mode)
+    needs = {
+        ForwardingMethod.DR: "the VIP on lo and the ARP sysctls",
+        ForwardingMethod.NAT: "its route through the gateway",
+        ForwardingMethod.TUN: "its tunnel interface with the VIP",
+    }
+    for real_server in context.cluster.real_servers:
+        own = modes.get(real_server.name)
+        if not real_server.managed and own:
+            what = " and ".join(needs[mode] for mode in sorted(own))
+            path = (*real_server.path, "managed")
+            yield Hit(path, f"{real_server.name} is not managed; left to you: {what}")

@@ -1,0 +1,185 @@
+"""LVS9xx: what the inventory may say and lvsdeploy does not do yet. Refused, never ignored.
+
+These look at the plain data: the model has no place for what is not built. When one of them gets built,
+its rule goes, and its code is not used again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.model import Engine, ForwardingMethod
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lvsdeploy.inventory.model import IPAddress
+
+_BUILT_CHECKS = frozenset({"tcp", "http", "https", "ssl", "none"})
+_KNOWN_CHECKS = _BUILT_CHECKS | {"dns", "smtp", "udp", "ping", "script", "file", "bfd"}
+_WHY = "This version of lvsdeploy does not build it; ignoring it would leave a cluster other than declared."
+
+
+@rule(
+    "LVS901",
+    Severity.ERROR,
+    "Mode tun is not built yet.",
+    why=_WHY,
+    fix="Use dr, with real servers in the directors' network, or nat.",
+    example="services:\n  http: {vip: 192.0.2.50, port: 80, mode: tun, real_servers: [web1]}",
+)
+def tunnelling(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        if service.mode is ForwardingMethod.TUN:
+            path = context.place_of(service, "mode")
+            yield Hit(path, f"'{service.name}' has mode tun, which is not built yet")
+
+
+@rule(
+    "LVS902",
+    Severity.ERROR,
+    "The engine ipvsadm is not built yet.",
+    why=_WHY,
+    fix="Use `engine: keepalived`, the default.",
+    example="engine: ipvsadm",
+)
+def plain_ipvsadm(context: Context) -> Iterator[Hit]:
+    if context.cluster.engine is Engine.IPVSADM:
+        yield Hit(("engine",), "the engine ipvsadm is not built yet")
+
+
+@rule(
+    "LVS903",
+    Severity.ERROR,
+    "Services by firewall mark are not built yet.",
+    why=_WHY,
+    fix="Leave `fwmark` out: each port is a virtual service of its own then.",
+    example="""
+        services:
+          tls: {vip: 192.0.2.50, ports: [80, 443], fwmark: 7, persistence: 600, real_servers: [web1]}
+    """,
+)
+def firewall_marks(context: Context) -> Iterator[Hit]:
+    for name, entry in _mappings(context.data.get("services")):
+        if "fwmark" in entry:
+            yield Hit(("services", name, "fwmark"), f"'{name}' has a fwmark, which is not built yet")
+
+
+@rule(
+    "LVS904",
+    Severity.ERROR,
+    "IPv6 is not built yet.",
+    why=_WHY,
+    fix="Use IPv4 addresses for VIPs, RIPs and DIPs; SSH may connect over IPv6.",
+    example='services:\n  http: {vip: "2001:db8::50", port: 80, real_servers: [web1]}',
+)
+def ipv6(context: Context) -> Iterator[Hit]:
+    cluster = context.cluster
+    found: list[tuple[tuple[str, ...], str, IPAddress]] = []
+    for director in cluster.directors:
+        key = "dip" if context.written(*director.path, "dip") else "address"
+        found.append(((*director.path, key), "DIP", director.dip))
+    for real_server in cluster.real_servers:
+        key = "rip" if context.written(*real_server.path, "rip") else "address"
+        found.append(((*real_server.path, key), "RIP", real_server.rip))
+    for vip in cluster.vips:
+        path = (*vip.path, "address") if vip.name else vip.path
+        found.append((path, "VIP", vip.ip))
+    if cluster.nat:
+        found.append((("nat", "gateway"), "gateway", cluster.nat.gateway.ip))
+    for service in cluster.services:
+        if service.sorry_server:
+            path = context.place_of(service, "sorry_server", "address")
+            found.append((path, "sorry server", service.sorry_server.address))
+    for path, what, address in found:
+        if address.version == 6:  # noqa: PLR2004 - IP version
+            yield Hit(path, f"the {what} {address} is IPv6, which is not built yet")
+
+
+@rule(
+    "LVS905",
+    Severity.ERROR,
+    "The connection sync daemon is not built yet.",
+    why=_WHY,
+    fix="Leave `sync_daemon` out: connections break at a failover, and clients connect anew.",
+    example="vrrp: {sync_daemon: {interface: eth0, syncid: 51}}",
+)
+def sync_daemon(context: Context) -> Iterator[Hit]:
+    if context.written("vrrp", "sync_daemon"):
+        yield Hit(("vrrp", "sync_daemon"), "sync_daemon is not built yet")
+
+
+@rule(
+    "LVS906",
+    Severity.ERROR,
+    "Masquerading of the source in NAT is not built yet.",
+    why=_WHY,
+    fix="Leave `masquerade` out, and keep clients out of the real servers' network.",
+    example="nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}",
+)
+def masquerade(context: Context) -> Iterator[Hit]:
+    nat = context.data.get("nat")
+    if isinstance(nat, dict) and nat.get("masquerade") is True:
+        yield Hit(("nat", "masquerade"), "masquerade: true is not built yet")
+
+
+@rule(
+    "LVS907",
+    Severity.ERROR,
+    "A health check type is not built yet.",
+    why=_WHY,
+    fix="Use tcp, http, https or none.",
+    example="""
+        services:
+          dns: {vip: 192.0.2.50, port: 53, protocol: udp, health_check: dns, real_servers: [web1, web2]}
+    """,
+)
+def check_types(context: Context) -> Iterator[Hit]:
+    defaults = context.data.get("defaults")
+    owners: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [
+        (("services", name), entry) for name, entry in _mappings(context.data.get("services"))
+    ]
+    if isinstance(defaults, dict):
+        owners.append((("defaults",), defaults))
+    for path, entry in owners:
+        check = entry.get("health_check")
+        kind = check.get("type") if isinstance(check, dict) else check
+        if isinstance(kind, str) and kind in _KNOWN_CHECKS - _BUILT_CHECKS:
+            where = (*path, "health_check", *(("type",) if isinstance(check, dict) else ()))
+            yield Hit(where, f"the health check {kind} is not built yet")
+
+
+@rule(
+    "LVS908",
+    Severity.ERROR,
+    "A director that is also a real server is not built yet.",
+    why="Two directors that are each other's real servers can send a packet back and forth; it takes "
+    "settings (net.ipv4.vs.backup_only) that this version does not make.",
+    fix="Let the real servers be other machines than the directors.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+        real_servers:
+          lvs1: {address: 192.0.2.2}
+    """,
+)
+def local_node(context: Context) -> Iterator[Hit]:
+    names = {director.name for director in context.cluster.directors}
+    by_address = {director.dip: director.name for director in context.cluster.directors}
+    for real_server in context.cluster.real_servers:
+        owner = by_address.get(real_server.rip)
+        if real_server.name in names:
+            owner = real_server.name
+        if owner:
+            summary = f"{real_server.name} is a real server and, as {owner}, a director: not built yet"
+            yield Hit(real_server.path, summary)
+
+
+def _mappings(section: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The entries of a section that are mappings: the data may be anything."""
+    if isinstance(section, dict):
+        for name, entry in section.items():
+            if isinstance(entry, dict):
+                yield name, entry

@@ -1,0 +1,213 @@
+"""LVS1xx: what NAT asks for. Replies must come back through the director that sent the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.inventory.model import Service
+
+_LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-NAT.html"
+_GATEWAY = ("nat", "gateway")
+
+
+@rule(
+    "LVS105",
+    Severity.ERROR,
+    "A service has mode nat, and the inventory has no `nat` section.",
+    why="In NAT the real servers' replies must cross the director, or the client gets them from a RIP it "
+    "never spoke to and drops them. The way back is the directors' inside address, `nat.gateway`.",
+    fix="Add `nat: {gateway: ADDRESS/PREFIX, interface: INSIDE}`.",
+    example="""
+        services:
+          api: {vip: 192.0.2.51, port: 80, mode: nat, real_servers: [db1]}
+    """,
+    links=(_LVS_HOWTO,),
+    needs=("nat",),
+)
+def nat_section(context: Context) -> Iterator[Hit]:
+    if context.cluster.nat is not None:
+        return
+    for service in _nat_services(context):
+        path = context.place_of(service, "mode")
+        yield Hit(path, f"'{service.name}' has mode nat, and there is no `nat` section")
+
+
+@rule(
+    "LVS106",
+    Severity.ERROR,
+    "`nat.gateway` has no usable prefix.",
+    why="The gateway is an address in the real servers' network; its prefix says how large that network is, "
+    "and the directors add it to their inside interface with it.",
+    fix="Write the address with its network's prefix, such as 10.2.0.1/24.",
+    example="nat: {gateway: 10.2.0.1, interface: eth1}",
+)
+def gateway_prefix(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None:
+        return
+    network, address = nat.gateway.network, nat.gateway.ip
+    if network.prefixlen == network.max_prefixlen:
+        summary = f"the gateway {address} has no prefix, or one that leaves no room for real servers"
+        yield Hit(_GATEWAY, summary)
+    elif network.prefixlen == 0:
+        yield Hit(_GATEWAY, f"the gateway {nat.gateway} claims every address there is")
+    elif network.num_addresses > 2 and address in {  # noqa: PLR2004 - a /31 has neither
+        network.network_address,
+        network.broadcast_address,
+    }:
+        kind = "network" if address == network.network_address else "broadcast"
+        yield Hit(_GATEWAY, f"the gateway {address} is the {kind} address of {network}")
+
+
+@rule(
+    "LVS107",
+    Severity.ERROR,
+    "A real server of a NAT service is outside the gateway's network.",
+    why="A default route's next hop must be a neighbour: from elsewhere the real server cannot send its "
+    "replies to the directors' inside address.",
+    fix="Give the real server an address in the gateway's network, or correct the gateway's prefix.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        real_servers:
+          db1: {address: 10.3.0.21}
+        services:
+          api: {vip: 192.0.2.51, port: 80, mode: nat, real_servers: [db1]}
+    """,
+    links=(_LVS_HOWTO,),
+)
+def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None or nat.gateway.network.prefixlen == nat.gateway.max_prefixlen:
+        return
+    network = nat.gateway.network
+    for service in _nat_services(context):
+        for destination in service.destinations[0]:
+            if destination.address not in network:
+                summary = f"{destination.real_server}'s RIP {destination.address} is outside {network}"
+                yield Hit(destination.path, summary)
+        sorry = service.sorry_server
+        if sorry and sorry.address not in network:
+            path = context.place_of(service, "sorry_server", "address")
+            yield Hit(path, f"the sorry server {sorry.address} is outside {network}")
+
+
+@rule(
+    "LVS108",
+    Severity.ERROR,
+    "`nat.gateway` is a director's own address.",
+    why="The gateway is an address that VRRP adds to the MASTER and removes again. One director's own "
+    "address would not move: after a failover replies would go to the wrong director; and removing it would "
+    "cut the director off.",
+    fix="Take a free address of the inside network; each director keeps its own address beside it.",
+    example="""
+        directors:
+          lvs1: {address: 10.2.0.1, interface: eth0}
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+    """,
+)
+def gateway_moves(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None:
+        return
+    for director in context.cluster.directors:
+        if str(nat.gateway.ip) in {str(director.dip), director.address}:
+            yield Hit(_GATEWAY, f"the gateway {nat.gateway.ip} is {director.name}'s own address")
+
+
+@rule(
+    "LVS109",
+    Severity.ERROR,
+    "`nat.gateway` is a real server's address or a VIP.",
+    why="Two machines, or two roles, with one address: replies would end where nobody forwards them.",
+    fix="Take a free address of the inside network.",
+    example="""
+        nat: {gateway: 10.2.0.21/24, interface: eth1}
+        real_servers:
+          db1: {address: 10.2.0.21}
+    """,
+)
+def gateway_is_free(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None:
+        return
+    address = nat.gateway.ip
+    for real_server in context.cluster.real_servers:
+        if str(address) in {str(real_server.rip), real_server.address}:
+            yield Hit(_GATEWAY, f"the gateway {address} is {real_server.name}'s address")
+    if any(vip.ip == address for vip in context.cluster.vips):
+        yield Hit(_GATEWAY, f"the gateway {address} is a VIP of a service too")
+
+
+@rule(
+    "LVS110",
+    Severity.WARNING,
+    "The VIP of a NAT service lies in the real servers' own network.",
+    why="Clients of that network get the replies from the real server directly, with the RIP as the source, "
+    "and drop them: only clients elsewhere are served.",
+    fix="Use a VIP of another network, or make sure that no client sits beside the real servers.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        services:
+          api: {vip: 10.2.0.50, port: 80, mode: nat, real_servers: [db1]}
+    """,
+    links=(_LVS_HOWTO,),
+)
+def clients_beside(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None or nat.gateway.network.prefixlen == nat.gateway.max_prefixlen:
+        return
+    for service in _nat_services(context):
+        if service.vip.ip in nat.gateway.network:
+            summary = f"the VIP {service.vip.ip} is in the real servers' network {nat.gateway.network}"
+            yield Hit((*service.path, "vip"), summary)
+
+
+@rule(
+    "LVS111",
+    Severity.NOTE,
+    "There is a `nat` section, and no service has mode nat.",
+    why="Nothing is forwarded by NAT; the inside gateway serves nobody.",
+    fix="Remove the section, or set a service's mode to nat.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: dr, real_servers: [web1, web2]}
+    """,
+    needs=("services",),
+)
+def nat_unused(context: Context) -> Iterator[Hit]:
+    if context.cluster.nat and not _nat_services(context):
+        yield Hit(("nat",), "no service has mode nat")
+
+
+@rule(
+    "LVS116",
+    Severity.WARNING,
+    "A NAT service maps several ports onto one port of a real server.",
+    why="A port given for a real server replaces every port of the service.",
+    fix="Split the service, one a port, when each port has a target of its own.",
+    example="""
+        services:
+          web: {vip: 192.0.2.51, ports: [80, 443], mode: nat,
+                real_servers: [{name: db1, port: 8080}]}
+    """,
+)
+def ports_collapse(context: Context) -> Iterator[Hit]:
+    for service in _nat_services(context):
+        if len(service.ports) == 1:
+            continue
+        for first, second in zip(service.destinations[0], service.destinations[1], strict=True):
+            if first.port == second.port:
+                ports = ", ".join(map(str, service.ports))
+                yield Hit((*first.path, "port"), f"ports {ports} all go to port {first.port}")
+
+
+def _nat_services(context: Context) -> list[Service]:
+    return [s for s in context.cluster.services if s.mode is ForwardingMethod.NAT]

@@ -1,0 +1,151 @@
+"""LVS2xx: VIPs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.inventory.model import IPAddress, Protocol
+
+
+@rule(
+    "LVS201",
+    Severity.ERROR,
+    "Two services have the same protocol, VIP and port.",
+    why="(protocol, VIP, port) is what IPVS knows a virtual service by: there can be one.",
+    fix="Change the port or the VIP of one, or make them one service.",
+    example="""
+        services:
+          http: {vip: 192.0.2.50, port: 80, real_servers: [web1]}
+          web: {vip: 192.0.2.50, ports: [80, 443], real_servers: [web2]}
+    """,
+)
+def one_service_each(context: Context) -> Iterator[Hit]:
+    seen: dict[tuple[Protocol, IPAddress, int], str] = {}
+    for service in context.cluster.services:
+        for port in service.ports:
+            key = (service.protocol, service.vip.ip, port)
+            other = seen.setdefault(key, service.name)
+            if other != service.name:
+                what = f"{service.protocol} {service.vip.ip} port {port}"
+                yield Hit(service.path, f"'{service.name}' has {what}, and so has '{other}'")
+
+
+@rule(
+    "LVS202",
+    Severity.ERROR,
+    "A VIP is a host's own address.",
+    why="A VIP comes and goes with VRRP, and real servers hide it from ARP: a host whose own address it is "
+    "would become unreachable, or the network would know two owners of it.",
+    fix="Take a free address for the VIP.",
+    example="""
+        real_servers:
+          web1: {address: 192.0.2.50}
+        services:
+          http: {vip: 192.0.2.50, port: 80, real_servers: [web1]}
+    """,
+)
+def vip_is_free(context: Context) -> Iterator[Hit]:
+    owners: dict[str, str] = {}
+    for director in context.cluster.directors:
+        owners.setdefault(director.address, director.name)
+        owners.setdefault(str(director.dip), director.name)
+    for real_server in context.cluster.real_servers:
+        owners.setdefault(real_server.address, real_server.name)
+        owners.setdefault(str(real_server.rip), real_server.name)
+    for vip in context.cluster.vips:
+        if owner := owners.get(str(vip.ip)):
+            path = (*vip.path, "address") if vip.name else vip.path
+            yield Hit(path, f"the VIP {vip.ip} is {owner}'s own address")
+    for service in context.cluster.services:
+        if service.sorry_server and service.sorry_server.address == service.vip.ip:
+            path = context.place_of(service, "sorry_server", "address")
+            yield Hit(path, f"the sorry server's address {service.vip.ip} is the VIP")
+
+
+@rule(
+    "LVS212",
+    Severity.ERROR,
+    "A VIP is the network or broadcast address of its own prefix.",
+    why="These two addresses of a network stand for all of it; no host can have one.",
+    fix="Take a host's address of the network, or correct the prefix.",
+    example="vips:\n  public: {address: 192.0.2.0/24}",
+)
+def vip_is_host_address(context: Context) -> Iterator[Hit]:
+    for vip in context.cluster.vips:
+        network = vip.address.network
+        if vip.ip.version != 4 or network.prefixlen >= 31:  # noqa: PLR2004 - RFC 3021
+            continue
+        if vip.ip in {network.network_address, network.broadcast_address}:
+            kind = "network" if vip.ip == network.network_address else "broadcast"
+            path = (*vip.path, "address") if vip.name else vip.path
+            yield Hit(path, f"{vip.ip} is the {kind} address of {network}")
+
+
+@rule(
+    "LVS213",
+    Severity.ERROR,
+    "An address cannot be used on a network.",
+    why="Loopback, multicast, unspecified and reserved addresses reach no other machine.",
+    fix="Use the address that the machine has on its network.",
+    example="real_servers:\n  web1: {address: 127.0.0.1}",
+)
+def usable_addresses(context: Context) -> Iterator[Hit]:
+    for path, address in _addresses(context):
+        kind = _unusable(address)
+        if kind:
+            yield Hit(path, f"{address} is {kind} address")
+
+
+@rule(
+    "LVS214",
+    Severity.NOTE,
+    "A VIP is declared and no service uses it.",
+    why="Only VIPs of services are put on the directors.",
+    fix="Use it in a service, or remove it.",
+    example="vips:\n  spare: {address: 192.0.2.60/24}",
+    needs=("services", "vips"),
+)
+def vip_unused(context: Context) -> Iterator[Hit]:
+    used = {vip.ip for vip in context.cluster.vips}
+    declared = context.data.get("vips") or {}
+    named = {vip.name for vip in context.cluster.vips}
+    for name, entry in declared.items():
+        bare = str(entry["address"]).partition("/")[0]
+        if name not in named and bare not in {str(ip) for ip in used}:
+            yield Hit(("vips", name), f"no service uses the VIP '{name}'", key=True)
+
+
+def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:
+    cluster = context.cluster
+    for director in cluster.directors:
+        key = "dip" if context.written(*director.path, "dip") else "address"
+        yield (*director.path, key), director.dip
+    for real_server in cluster.real_servers:
+        key = "rip" if context.written(*real_server.path, "rip") else "address"
+        yield (*real_server.path, key), real_server.rip
+    for vip in cluster.vips:
+        yield (*vip.path, "address") if vip.name else vip.path, vip.ip
+    if cluster.nat:
+        yield ("nat", "gateway"), cluster.nat.gateway.ip
+    for service in cluster.services:
+        if service.sorry_server:
+            path = context.place_of(service, "sorry_server", "address")
+            yield path, service.sorry_server.address
+
+
+def _unusable(address: IPAddress) -> str:
+    if address.is_unspecified:
+        return "the unspecified"
+    if address.is_loopback:
+        return "a loopback"
+    if address.is_multicast:
+        return "a multicast"
+    if address.version == 4 and (address.is_reserved or int(address) >> 24 == 0):  # noqa: PLR2004
+        return "a reserved"  # 240.0.0.0/4 and 0.0.0.0/8
+    return ""
