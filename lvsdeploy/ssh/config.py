@@ -1,9 +1,9 @@
-"""Which way a target is reached: the inventory's `ssh:`, then ~/.ssh/config, then OpenSSH's defaults.
+"""Which way a target is reached: the inventory's `ssh:`, ~/.ssh/config, OpenSSH's defaults.
 
-What the inventory says wins, key by key. Of ssh_config these are honoured: Host, Match, Include, HostName,
-User, Port, IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, ProxyCommand, UserKnownHostsFile,
-GlobalKnownHostsFile, HostKeyAlias, ConnectTimeout and AddressFamily. StrictHostKeyChecking is not: see
-known_hosts.py.
+What the inventory says wins, key by key. Of ssh_config these are honoured: Host, Match, Include,
+HostName, User, Port, IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, ProxyCommand,
+UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias, ConnectTimeout and AddressFamily.
+StrictHostKeyChecking is not: see known_hosts.py.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class Hop:
     key_name: str  # what known_hosts calls it
     bare_name: str | None  # the same without the port, when that may be looked up too
     known_hosts: tuple[Path, ...]
-    first_decides: (
-        bool  # the first file alone, when it has an entry: the inventory's, for a jump host
-    )
+    first_decides: bool  # the first file alone, when it has an entry: the inventory's, for a jump host
     identities: tuple[Path, ...]
     only: Path | None  # the inventory's identity file: nothing else is tried
     agent: str  # path of its socket; empty: none
@@ -99,11 +97,12 @@ class SshConfig:
         return (*self._through(jumps, settings, (target.address, last.host)), last)
 
     def _through(self, jumps: str, settings: SshSettings, seen: tuple[str, ...]) -> tuple[Hop, ...]:
-        """The jump hosts of a ProxyJump. Only the first one's own ProxyJump counts, as in OpenSSH."""
+        """The jump hosts of a ProxyJump. Only the first one's own ProxyJump counts, as in ssh."""
         hops: list[Hop] = []
         for text in jumps.split(",") if jumps.strip().lower() not in ("", "none") else ():
             jump = _parse_jump(text.strip())
-            # `Host *` with a ProxyJump means the jump host too; it cannot be reached through itself.
+            # `Host *` with a ProxyJump means the jump host too; it cannot be reached through
+            # itself.
             if jump.host in seen:
                 continue
             first = not hops
@@ -190,8 +189,9 @@ class SshConfig:
 class _Lookup(SSHConfig):
     """A look-up that knows what the inventory has settled, as OpenSSH knows its command line.
 
-    So `Match user` and %r, %p see the user and the port that are really used. Tokens are expanded here:
-    paramiko asks the resolver for this machine's own name at each IdentityFile, whether %l is in it or not.
+    So `Match user` and %r, %p see the user and the port that are really used. Tokens are expanded
+    here: paramiko asks the resolver for this machine's own name at each IdentityFile, whether %l is
+    in it or not.
     """
 
     _EXPANDED = frozenset(
@@ -247,7 +247,7 @@ def _number(options: Mapping[str, Any], key: str, default: Any) -> Any:
 
 
 def _proxy(options: Mapping[str, Any]) -> tuple[str, str | None]:
-    """ProxyJump and ProxyCommand: the one that comes first switches the other off (ssh_config(5))."""
+    """ProxyJump and ProxyCommand: the first switches the other off (ssh_config(5))."""
     for key, value in options.items():
         if key == "proxyjump":
             return value, None
@@ -270,8 +270,9 @@ def _parse_jump(text: str) -> _Jump:
 def _lines(file: Path, home: Path, depth: int = 0) -> Iterator[str]:
     """The lines of an ssh_config with its Includes in place; paramiko does not know them.
 
-    What follows an Include belongs to the block that the Include stands in, so that block's header is said
-    again. (An included file's own Host lines are taken as they are, also inside a Host block.)
+    What follows an Include belongs to the block that the Include stands in, so that block's header
+    is said again. (An included file's own Host lines are taken as they are, also inside a Host
+    block.)
     """
     try:
         text = file.read_text("utf-8", "replace")

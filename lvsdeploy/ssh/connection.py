@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 LARGEST_ANSWER = 64 << 20  # bytes, both streams together: a hostile host must not fill our memory
 DEFAULT_TIMEOUT = 120.0  # seconds
 
-# A process that a command leaves behind may hold its output open; once the command itself is gone and
-# nothing has come for this long, that is not waited for.
+# A process that a command leaves behind may hold its output open; once the command itself is gone
+# and nothing has come for this long, that is not waited for.
 LEFT_BEHIND = 5.0  # seconds
 
 _BLOCK = 1 << 16
 _TICK = 1.0  # seconds; exit statuses come without waking us
 _STALLED = 0.005  # seconds; window adjustments, too, while there is input left to send
 
-# Said on stderr by the root shell before the command: without it, sudo never got there, and whatever
-# stands on stderr is its own excuse, in whatever language.
+# Said on stderr by the root shell before the command: without it, sudo never got there, and
+# whatever stands on stderr is its own excuse, in whatever language.
 _BECAME = b"lvsdeploy:became-root\n"
 
 
@@ -48,9 +48,7 @@ class _Wake(threading.Event):
 class Connection:
     """A logged-in host. Use from one thread at a time; a context manager."""
 
-    def __init__(
-        self, target: Target, user: str, opened: Any, on_close: Callable[[], None]
-    ) -> None:
+    def __init__(self, target: Target, user: str, opened: Any, on_close: Callable[[], None]) -> None:
         self.target = target
         self.user = user
         self._opened = opened  # a fabric.Connection
@@ -75,10 +73,11 @@ class Connection:
     def run(self, command: str, *, stdin: bytes = b"", timeout: float = DEFAULT_TIMEOUT) -> Answer:
         """Run a shell command line, as root when the target says `become`, and wait for its end.
 
-        `stdin` is sent whole, then end of file. `timeout` is in seconds, for all of it. A command's own
-        failure is in the answer's code. Raises BecomeRefused when sudo said no; Unreachable when the
-        connection was lost before the command was sent; HostError when it was lost in the middle, took
-        too long or answered more than 64 MiB: then it may have run, or be running still.
+        `stdin` is sent whole, then end of file. `timeout` is in seconds, for all of it. A command's
+        own failure is in the answer's code. Raises BecomeRefused when sudo said no; Unreachable
+        when the connection was lost before the command was sent; HostError when it was lost in the
+        middle, took too long or answered more than 64 MiB: then it may have run, or be running
+        still.
         """
         become = self.target.settings.become and self.user != "root"
         line = _as_root(command) if become else command
@@ -86,13 +85,22 @@ class Connection:
         return self._became(answer) if become else answer
 
     def _run(self, line: str, stdin: bytes, timeout: float) -> Answer:
+        deadline = time.monotonic() + timeout
         channel = self._channel(timeout)
+        # paramiko sends for as long as it takes: to a host that takes nothing any more, for ever.
+        watchdog = threading.Timer(timeout + _TICK, self._opened.client.close)
+        watchdog.daemon = True
+        if len(stdin) > _BLOCK:
+            watchdog.start()
         try:
             _execute(channel, line)
-            return self._exchange(channel, stdin, time.monotonic() + timeout, timeout)
+            return self._exchange(channel, stdin, deadline, timeout)
         except (EOFError, OSError, paramiko.SSHException) as error:
+            if time.monotonic() > deadline:
+                raise self._too_slow(timeout) from error
             raise self._lost() from error
         finally:
+            watchdog.cancel()
             with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
                 channel.close()
 
@@ -115,50 +123,54 @@ class Connection:
             raise HostError(name, f"the host opens no session within {timeout:g} s") from error
         return channel
 
-    def _exchange(
-        self, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float
-    ) -> Answer:
+    def _exchange(self, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float) -> Answer:
         wake = _Wake()
         channel.in_buffer.set_event(wake)
         channel.in_stderr_buffer.set_event(wake)
         out, err = bytearray(), bytearray()
         left = memoryview(stdin)
         if not left:
-            channel.shutdown_write()
+            channel.shutdown_write()  # end of file
         heard = time.monotonic()
         while True:
             # Looked at before the streams are emptied: what comes after it is not missed.
             over = bool(channel.eof_received) or channel.closed
             wake.rest()
-            received = _drain(channel, out, err)
-            if len(out) + len(err) > LARGEST_ANSWER:
-                raise HostError(
-                    self.target.name,
-                    f"the answer is larger than {LARGEST_ANSWER >> 20} MiB; the command was cut off",
-                )
+            received = self._drain(channel, out, err)
             sent = _feed(channel, left)
-            if sent:
-                left = left[sent:]
-                if not left:
-                    channel.shutdown_write()
-            if received or sent:
-                heard = time.monotonic()
-                continue
-            if over:
-                break
+            left = left[sent:]
             now = time.monotonic()
-            if channel.exit_status_ready() and now - heard > LEFT_BEHIND:
+            if received or sent:
+                heard = now
+            elif over or (channel.exit_status_ready() and now - heard > LEFT_BEHIND):
                 break
+            elif now < deadline:
+                wake.wait(min(deadline - now, _STALLED if left else _TICK))
             if now >= deadline:
                 raise self._too_slow(timeout, err)
-            wake.wait(min(deadline - now, _STALLED if left else _TICK))
         if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
             raise self._too_slow(timeout, err)
         if channel.exit_status < 0:
             raise self._no_status(channel)
         return Answer(channel.exit_status, bytes(out), bytes(err))
 
-    # -- what went wrong ------------------------------------------------------------------------------
+    def _drain(self, channel: paramiko.Channel, out: bytearray, err: bytearray) -> int:
+        """Take what has come. Both streams share one window, so both must be read."""
+        before = len(out) + len(err)
+        if channel.recv_ready():
+            out += channel.recv(_BLOCK)
+        if channel.recv_stderr_ready():
+            err += channel.recv_stderr(_BLOCK)
+        after = len(out) + len(err)
+        if after > LARGEST_ANSWER:
+            raise HostError(
+                self.target.name,
+                f"the answer is larger than {LARGEST_ANSWER >> 20} MiB, and was cut off",
+            )
+        return after - before
+
+    # -- what went wrong
+    # ------------------------------------------------------------------------------
 
     def _farewell(self) -> str:
         farewell = self._opened.transport.farewell
@@ -184,7 +196,7 @@ class Connection:
             )
         return HostError(self.target.name, "the command was killed by a signal")
 
-    def _too_slow(self, timeout: float, err: bytearray) -> HostError:
+    def _too_slow(self, timeout: float, err: bytes | bytearray = b"") -> HostError:
         said = printable(bytes(err[-200:]).replace(_BECAME, b""))
         last = f"; it said: {said}" if said else ""
         return HostError(
@@ -243,20 +255,10 @@ def _execute(channel: paramiko.Channel, line: str) -> None:
     message.add_byte(bytes([paramiko.common.MSG_CHANNEL_REQUEST]))
     message.add_int(channel.remote_chanid)
     message.add_string("exec")
-    message.add_boolean(True)  # noqa: FBT003
+    message.add_boolean(True)
     message.add_string(line.encode("utf-8", "surrogateescape"))
     channel._event_pending()  # type: ignore[attr-defined]  # noqa: SLF001 - so that event_ready tells
     channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-def _drain(channel: paramiko.Channel, out: bytearray, err: bytearray) -> int:
-    """Take what has come. Both streams share one window, so both must be read."""
-    before = len(out) + len(err)
-    if channel.recv_ready():
-        out += channel.recv(_BLOCK)
-    if channel.recv_stderr_ready():
-        err += channel.recv_stderr(_BLOCK)
-    return len(out) + len(err) - before
 
 
 def _feed(channel: paramiko.Channel, left: memoryview) -> int:
@@ -264,6 +266,9 @@ def _feed(channel: paramiko.Channel, left: memoryview) -> int:
     if not left or channel.closed or channel.out_window_size <= 0:
         return 0
     try:
-        return channel.send(bytes(left[:_BLOCK]))
+        sent = channel.send(bytes(left[:_BLOCK]))
+        if sent == len(left):
+            channel.shutdown_write()
     except OSError:  # closed meanwhile
         return 0
+    return sent

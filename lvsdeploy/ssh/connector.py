@@ -25,20 +25,18 @@ from lvsdeploy.ssh.quick import ProxySocket, open_proxy, open_tcp
 from lvsdeploy.ssh.transport import Transport, VerifyHostKey, transport_factory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from lvsdeploy.ssh.target import Target
 
-# sshd drops connections at random beyond 10 that have not logged in yet (MaxStartups 10:30:100): all that
-# helps is to come again a little later.
+# sshd drops connections at random beyond 10 that have not logged in yet (MaxStartups 10:30:100):
+# all that helps is to come again a little later.
 TRIES = 6
 FIRST_PAUSE = 0.25  # seconds; doubled each time, and spread
 
 AUTH_TIMEOUT = 30.0  # seconds; sshd may look our address up first (UseDNS)
 SHORTEST_HANDSHAKE = 15.0  # seconds; a hundred logins at once slow each other down
-JUMP_RETRY_AFTER = (
-    30.0  # seconds; a jump host that is down fails the hosts behind it without a wait each
-)
+JUMP_RETRY_AFTER = 30.0  # seconds; a jump host that is down fails the hosts behind it without a wait each
 
 
 @dataclass
@@ -56,14 +54,12 @@ class _Jump:
 class Connector:
     """Opens connections; one a run. Any number of threads may use it.
 
-    Holds what is loaded once: ssh_config, known_hosts, private keys, the agent's keys, and the fabric
-    configuration. Hosts behind the same jump host share one connection to it: a hundred logins there
-    would run into its MaxStartups.
+    Holds what is loaded once: ssh_config, known_hosts, private keys, the agent's keys, and the
+    fabric configuration. Hosts behind the same jump host share one connection to it: a hundred
+    logins there would run into its MaxStartups.
     """
 
-    def __init__(
-        self, *, ssh_config: Path | None = None, environ: Mapping[str, str] = os.environ
-    ) -> None:
+    def __init__(self, *, ssh_config: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
         """`ssh_config` stands in for ~/.ssh/config and the system's, as `ssh -F` does.
 
         `environ` gives HOME, SSH_AUTH_SOCK and the login name.
@@ -100,12 +96,13 @@ class Connector:
         with self._lock:
             if self._config is None:
                 self._config = SshConfig(self._config_files, self._environ)
-                # Lazy, and with an ssh_config of its own that is empty: each default Config looks for
-                # half a dozen files, and its AutoAdd, ProxyJump and IdentityFile are not ours.
+                # Lazy, and with an ssh_config of its own that is empty: each default Config looks
+                # for half a dozen files, and its AutoAdd, ProxyJump and IdentityFile are not ours.
                 self._fabric = fabric.Config(lazy=True, ssh_config=SSHConfig())
             return self._config
 
-    # -- jump hosts -----------------------------------------------------------------------------------
+    # -- jump hosts
+    # -----------------------------------------------------------------------------------
 
     def _acquire(self, way: tuple[Hop, ...]) -> _Jump | None:
         """The connection to the last host of `way`, opened by whoever comes first."""
@@ -157,7 +154,8 @@ class Connector:
             connection.client.close()
         self._release(before)
 
-    # -- one login ------------------------------------------------------------------------------------
+    # -- one login
+    # ------------------------------------------------------------------------------------
 
     def _open(self, hop: Hop, jump: _Jump | None) -> Any:
         """Log in to one hop: a fabric.Connection that is open. Raises Fault."""
@@ -198,12 +196,14 @@ class Connector:
             connection.open()
         except BaseException as error:
             transport = connection.client.get_transport()
-            words = sock.last_words() if isinstance(sock, ProxySocket) else ""
             connection.client.close()
             sock.close()
+            failed = sock.failure if isinstance(sock, ProxySocket) else ""
             if isinstance(error, Fault) or not isinstance(error, Exception):
                 raise
-            raise _why(error, hop, transport, words) from error
+            if failed and not (transport and transport.remote_version):
+                raise Fault(f"the ProxyCommand failed: {failed}") from error
+            raise _why(error, hop, transport) from error
         return connection
 
     def _login(self, hop: Hop) -> Login:
@@ -243,9 +243,12 @@ def _through(hop: Hop, transport: Transport) -> paramiko.Channel:
         if error.code == 1:  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, RFC 4254 5.1
             raise Fault(
                 f"the jump host may not connect on to {where}: {printable(error.text)}",
-                hint="set AllowTcpForwarding yes (and see PermitOpen) in the jump host's sshd_config",
+                hint="see AllowTcpForwarding and PermitOpen in the jump host's sshd_config",
             ) from error
-        raise Fault(f"the jump host cannot connect to {where}: {printable(error.text)}") from error
+        raise Fault(
+            f"the jump host cannot connect to {where}",
+            hint="is the host up, does it listen there, does the jump host resolve its name?",
+        ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         if not transport.is_active():
             raise Fault("the connection to the jump host was lost") from error
@@ -253,19 +256,17 @@ def _through(hop: Hop, transport: Transport) -> paramiko.Channel:
     return channel
 
 
-def _why(error: Exception, hop: Hop, transport: Any, words: str) -> Fault:
+def _why(error: Exception, hop: Hop, transport: Any) -> Fault:
     """What an error of paramiko means."""
     where = f"{printable(hop.host)} port {hop.port}"
     text = printable(str(error))
-    if words:  # a ProxyCommand that complained has the reason
-        return Fault(f"the ProxyCommand failed: {words}")
     if transport is None or not transport.remote_version:
         return _before_banner(error, where, transport, hop)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return Fault(
-            f"{where} ({printable(transport.remote_version)}) and we have nothing in common: {text}",
-            hint="the SSH server is too old or too strict; see its KexAlgorithms, Ciphers, MACs and "
-            "HostKeyAlgorithms",
+            f"nothing in common with {where} ({printable(transport.remote_version)}): {text}",
+            hint="the server is too old or too strict; see KexAlgorithms, Ciphers, MACs and "
+            "HostKeyAlgorithms in its sshd_config",
         )
     if "No existing session" in text:
         return Fault(f"{where} did not finish the key exchange in time")
@@ -278,21 +279,20 @@ def _why(error: Exception, hop: Hop, transport: Any, words: str) -> Fault:
 def _before_banner(error: Exception, where: str, transport: Any, hop: Hop) -> Fault:
     greeting = " ".join(transport.greeting) if transport is not None else ""
     cause = error.__context__ if isinstance(error, paramiko.SSHException) else error
-    if isinstance(cause, TimeoutError) or (cause is None and "No existing session" in str(error)):
+    silent = isinstance(cause, TimeoutError) or "No existing session" in str(error)
+    if silent and not greeting:
         return Fault(
             f"{where} accepts connections and then says nothing for {hop.timeout:g} s",
             hint="is that really sshd? A host that is out of memory behaves so, too",
         )
     # sshd says these two since OpenSSH 9.8, and nothing before (sshd.c, drop_connection).
     busy = greeting.startswith(("Exceeded MaxStartups", "Not allowed at this time"))
-    if isinstance(cause, (EOFError, ConnectionError, OSError)) and (busy or not greeting):
+    if busy or (isinstance(cause, (EOFError, OSError)) and not greeting):
         said = f": {greeting}" if greeting else ""
         return ClosedAtOnce(
             f"{where} closes each connection at once, {TRIES} times now{said}",
-            hint="too many logins at a time (sshd's MaxStartups, PerSourcePenalties), or a firewall; "
-            "try a smaller --parallel",
+            hint="too many logins at a time (MaxStartups, PerSourcePenalties in its sshd_config), "
+            "or a firewall; try a smaller --parallel",
         )
     said = greeting or printable(str(error))
-    return Fault(
-        f"{where} is not an SSH server: {said}", hint="is the port right? `ssh: {port: ...}`"
-    )
+    return Fault(f"{where} is not an SSH server: {said}", hint="is the port right? `ssh: {port: ...}`")

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from lvsdeploy.errors import HostError
 
 
-class Fault(Exception):  # noqa: N818 - becomes one of lvsdeploy.errors; never leaves this package
-    """A failure at one hop. A jump host that many targets share fails for all of them alike."""
+class Fault(Exception):
+    """A failure at one hop; becomes one of lvsdeploy.errors and never leaves this package.
+
+    A jump host that many targets share fails for all of them alike.
+    """
 
     kind: type[HostError] = Unreachable
 

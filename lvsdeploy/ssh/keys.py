@@ -12,7 +12,6 @@ import struct
 import threading
 from base64 import b64decode
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import paramiko
@@ -28,6 +27,7 @@ from paramiko.agent import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DEFAULT_NAMES = ("id_rsa", "id_ecdsa", "id_ed25519")  # OpenSSH's, less those that need hardware
 
@@ -37,7 +37,7 @@ _LARGEST_ANSWER = 1 << 20
 
 
 class KeyFile:
-    """A private key file. Its public half is read first: it often tells that the key is not needed."""
+    """A private key file. The public half is read first: it may tell that the key is not needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class KeyFile:
 
     @cached_property
     def public(self) -> bytes:
-        """The public key, as it goes over the wire; empty when it cannot be told without a passphrase."""
+        """The public key, as it goes over the wire; empty when only a passphrase could tell."""
         if self.problem:
             return b""
         return _public_of_private(self._data) or _public(self._data) or self._beside()
@@ -89,20 +89,24 @@ class KeyFile:
             return (), "needs a passphrase, and the agent does not hold it"
         except (ValueError, UnsupportedAlgorithm, paramiko.SSHException, binascii.Error):
             return (), "is not a private key of a kind that can be used"
+        return (*self._certified(key), key), ""
+
+    def _certified(self, key: paramiko.PKey) -> tuple[paramiko.PKey, ...]:
+        """The key with the certificate that lies beside its file, if one does."""
         certificate = self.path.with_name(self.path.name + "-cert.pub")
-        if not certificate.is_file():
-            return (key,), ""
         certified = copy.copy(key)
         try:
             certified.load_certificate(str(certificate))
         except (ValueError, OSError, paramiko.SSHException):
-            return (key,), ""
-        return (certified, key), ""
+            return ()
+        return (certified,)
 
 
 def _private(data: bytes, path: Path) -> paramiko.PKey:
-    """Load a private key. Loaded through cryptography once: paramiko's from_path does it twice, and an
-    RSA key is verified each time, 0.2 s."""
+    """Load a private key, once.
+
+    paramiko's from_path loads it twice, and an RSA key is verified each time, 0.2 s.
+    """
     kind = _public_of_private(data)
     if kind[4:].startswith(b"ssh-ed25519"):
         return paramiko.Ed25519Key.from_private_key_file(str(path))
@@ -147,8 +151,8 @@ def _public_of_private(data: bytes) -> bytes:
 class Agent:
     """A running ssh-agent, by the path of its socket.
 
-    Each request has a connection of its own, so that many logins may sign at once, and none is left open;
-    paramiko's Agent shares one without a lock.
+    Each request has a connection of its own, so that many logins may sign at once, and none is left
+    open; paramiko's Agent shares one without a lock.
     """
 
     def __init__(self, path: str) -> None:
@@ -156,7 +160,7 @@ class Agent:
         self._lock = threading.Lock()
         self._keys: tuple[AgentKey, ...] | None = None
 
-    def keys(self) -> tuple[AgentKey, ...]:
+    def identities(self) -> tuple[AgentKey, ...]:
         """The keys it holds, asked for once. None when there is no agent."""
         with self._lock:
             if self._keys is None:

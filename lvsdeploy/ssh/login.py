@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 class Login(AuthStrategy):
-    """Tries keys in OpenSSH's order: those the agent holds of the named files, the agent's others, the files.
+    """Tries keys in OpenSSH's order.
 
-    With an identity file from the inventory that one alone, by the agent when the file needs a passphrase.
+    First those of the named files that the agent holds, then the agent's others, then the files.
+
+    With an identity file from the inventory that one alone, by the agent when the file needs a
+    passphrase.
     """
 
-    def __init__(
-        self, hop: Hop, files: Sequence[KeyFile], only: KeyFile | None, agent: Agent
-    ) -> None:
+    def __init__(self, hop: Hop, files: Sequence[KeyFile], only: KeyFile | None, agent: Agent) -> None:
         super().__init__(ssh_config=paramiko.SSHConfig())
         self._hop = hop
         self._files = files
@@ -54,7 +55,7 @@ class Login(AuthStrategy):
             if keys:
                 yield from ((str(self._only.path), key) for key in keys)
                 return
-        held = {key.asbytes(): key for key in self._agent.keys()}
+        held = {key.asbytes(): key for key in self._agent.identities()}
         files = [self._only] if self._only is not None else self._files
         rest = []
         for file in files:
@@ -114,33 +115,24 @@ class Login(AuthStrategy):
             return self._refused(transport)
         return Fault(f"the connection was lost during the login as {self._who}")
 
-    def _refused(
-        self, transport: Transport, *, allowed: Sequence[str] = (), more: bool = False
-    ) -> Refused:
+    def _refused(self, transport: Transport, *, allowed: Sequence[str] = (), more: bool = False) -> Refused:
         tried = ", ".join(self._tried) or "no key at hand"
         message = f"login as {self._who} refused; tried: {tried}"
         hint = f"put the public key into {self._hop.user}'s ~/.ssh/authorized_keys on the host"
         if more:
             message = (
-                f"login as {self._who} needs more than a key: {_methods(allowed)}; "
-                f"taken so far: {tried}"
+                f"login as {self._who} needs more than a key: {_methods(allowed)}; taken so far: {tried}"
             )
             hint = "a key alone must do: no password or code is ever asked for"
         elif allowed and "publickey" not in allowed:
-            message = (
-                f"login as {self._who} refused: the server takes no keys, only {_methods(allowed)}"
-            )
+            message = f"login as {self._who} refused: the server takes no keys, only {_methods(allowed)}"
             hint = "set PubkeyAuthentication yes there; no password is ever asked for"
         elif transport.farewell:
             message += f"; the server hung up: {transport.farewell}"
             if "too many" in transport.farewell.lower():
-                hint = (
-                    "name the right key by `ssh: {identity_file: ...}`, so that it is tried first"
-                )
+                hint = "name the right key by `ssh: {identity_file: ...}`, so that it is tried first"
         if not self._tried:
-            hint = (
-                "start an agent (ssh-agent, ssh-add), or name a key by `ssh: {identity_file: ...}`"
-            )
+            hint = "start an agent (ssh-agent, ssh-add), or name a key by `ssh: {identity_file: ...}`"
         named = [skipped for skipped in self._skipped if "does not exist" not in skipped]
         if named:
             message += f" (not tried: {'; '.join(named)})"

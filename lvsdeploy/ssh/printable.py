@@ -10,9 +10,10 @@ LONGEST = 400  # characters; a message is one line
 def printable(text: str | bytes, *, longest: int = LONGEST) -> str:
     r"""One line of `text` without anything that acts on a terminal or hides from a reader.
 
-    Control characters (ESC sequences, CR, backspace), the invisible and bidirectional format characters
-    (https://trojansource.codes), surrogates, private use and line separators become spaces, and runs of
-    white space one space. Bytes are read as UTF-8; what is not UTF-8 shows as `\xNN`.
+    Control characters (ESC sequences, CR, backspace), the invisible and bidirectional format
+    characters (https://trojansource.codes), surrogates, private use and line separators become
+    spaces, and runs of white space one space. Bytes are read as UTF-8; what is not UTF-8 shows as
+    `\xNN`.
     """
     if isinstance(text, bytes):
         text = text[: 4 * longest].decode("utf-8", "backslashreplace")

@@ -11,13 +11,13 @@ from lvsdeploy.inventory.model import SshSettings
 class Target:
     """A host to log in to.
 
-    `name` is the inventory's, for messages. `address` is what OpenSSH would get on its command line, so
-    a name, an address, or a `Host` of ~/.ssh/config.
+    `name` is the inventory's, for messages. `address` is what OpenSSH would get on its command
+    line, so a name, an address, or a `Host` of ~/.ssh/config.
     """
 
     name: str
     address: str
-    settings: SshSettings = SshSettings()
+    settings: SshSettings = SshSettings()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True)

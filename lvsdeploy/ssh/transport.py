@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import paramiko
+from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.transport import ServiceRequestingTransport
 
 from lvsdeploy.ssh.printable import printable
@@ -21,11 +22,39 @@ _LOG = logging.getLogger("lvsdeploy.ssh")
 _GREETING_LINES = 5
 
 
+class _AuthHandler(AuthOnlyHandler):
+    """paramiko's, but ready for the answer before the question is out.
+
+    AuthOnlyHandler makes its event after sending: an answer that is faster is missed, and the login
+    hangs until its timeout. (And auth_none fails there, for want of a callback.)
+    """
+
+    def send_auth_request(
+        self,
+        username: str,
+        method: str,
+        finish_message: Callable[[paramiko.Message], None] | None = None,
+    ) -> list[str]:
+        self.auth_method = method
+        self.username = username
+        message = paramiko.Message()
+        message.add_byte(bytes([paramiko.common.MSG_USERAUTH_REQUEST]))
+        for text in (username, "ssh-connection", method):
+            message.add_string(text)
+        if finish_message is not None:
+            finish_message(message)
+        event = self.auth_event = threading.Event()
+        with self.transport.lock:
+            self.transport._send_message(message)  # type: ignore[attr-defined]  # noqa: SLF001
+        answer: list[str] = self.wait_for_response(event)
+        return answer
+
+
 class Transport(ServiceRequestingTransport):
     """One SSH connection.
 
-    `greeting` are the lines that came before the SSH banner, `farewell` the reason of a disconnect. Both are
-    the host's words: printable() has been at them.
+    `greeting` are the lines that came before the SSH banner, `farewell` the reason of a disconnect.
+    Both are the host's words: printable() has been at them.
     """
 
     active: bool
@@ -59,6 +88,9 @@ class Transport(ServiceRequestingTransport):
             if time.monotonic() > patience:
                 raise paramiko.AuthenticationException("Authentication timeout.")
         self.auth_handler = self.get_auth_handler()
+
+    def get_auth_handler(self) -> AuthOnlyHandler:
+        return _AuthHandler(self)
 
     def _parse_service_accept(self, m: paramiko.Message) -> None:
         super()._parse_service_accept(m)  # type: ignore[misc]  # not in the stubs
@@ -96,7 +128,8 @@ def transport_factory(keys: HostKeys) -> Callable[..., Transport]:
 class VerifyHostKey(paramiko.MissingHostKeyPolicy):
     """Our verdict on every host key: paramiko has no known hosts of its own, so it asks each time.
 
-    fabric's policy adds unknown keys by itself, on every hop of a jump chain; this one stands in its place.
+    fabric's policy adds unknown keys by itself, on every hop of a jump chain; this one stands in
+    its place.
     """
 
     def __init__(self, keys: HostKeys) -> None:
