@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, sysctl_path
 from lvsdeploy.desired.roles import nat_in_use
-from lvsdeploy.desired.table import expected_table
 from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
@@ -15,14 +14,19 @@ from lvsdeploy.state.sysctl import conf
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import Cluster, Director
+    from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
 PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
 
 
-def director_state(cluster: Cluster, director: Director, templates: Templates) -> HostState:
-    """keepalived with its configuration, the IPVS table it makes, and in NAT the sysctls."""
+def director_state(
+    cluster: Cluster, director: Director, templates: Templates, table: Mapping[ServiceKey, VirtualService]
+) -> HostState:
+    """A keepalived with its configuration, the IPVS `table` it makes, and in NAT the sysctls."""
     secret = cluster.vrrp.password is not None
     configuration = File(
         path=KEEPALIVED_CONF,
@@ -38,7 +42,7 @@ def director_state(cluster: Cluster, director: Director, templates: Templates) -
                 path=sysctl_path(cluster.name),
                 content=templates.render(
                     "sysctl/director.conf.j2",
-                    cluster=cluster,
+                    cluster=cluster.name,
                     redirect_keys=[_in_file(key) for key in sysctls if key != _FORWARD],
                 ),
             )
@@ -48,7 +52,7 @@ def director_state(cluster: Cluster, director: Director, templates: Templates) -
         files={file.path: file for file in sorted(files, key=lambda file: file.path)},
         sysctls=sysctls,
         units={KEEPALIVED_UNIT: Unit(KEEPALIVED_UNIT, enabled=True, active=True)},
-        virtual_services=expected_table(cluster),
+        virtual_services=table,
     )
 
 

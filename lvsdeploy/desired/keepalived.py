@@ -115,13 +115,10 @@ def _instances(cluster: Cluster, director: Director) -> tuple[Instance, ...]:
     advertised = next((m for m in moving if m.address.version == director.dip.version), None)
     if advertised is None:
         raise LvsdeployError(
-            f"cluster {cluster.name} has no VIP of its directors' address family "
-            f"(IPv{director.dip.version})",
+            f"cluster {cluster.name} has no VIP of its directors' address family (IPv{director.dip.version})",
             hint="Declare DIPs (`dip:`) of the VIPs' family.",
         )
-    others = sorted(
-        (m for m in moving if m != advertised), key=lambda m: (m.address.version, m.address)
-    )
+    others = sorted((m for m in moving if m != advertised), key=lambda m: (m.address.version, m.address))
     outside = Instance(
         name=f"{cluster.name}-outside",
         state=state,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import script_path, sysctl_path, unit_name, unit_path
-from lvsdeploy.desired.roles import dr_vips, needs_gateway
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
@@ -15,10 +15,13 @@ from lvsdeploy.state.sysctl import conf
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
+    from lvsdeploy.desired.roles import Roles
     from lvsdeploy.desired.templates import Templates
-    from lvsdeploy.inventory.model import Cluster, IPAddress, Nat, RealServer
+    from lvsdeploy.inventory.model import IPAddress, RealServer
 
 LOOPBACK = "lo"
+
+_IPV4 = 4
 
 _ARP = {"arp_ignore": 1, "arp_announce": 2}
 _UNIT_TEMPLATES = {
@@ -29,7 +32,7 @@ _UNIT_TEMPLATES = {
 
 
 def real_server_state(
-    cluster: Cluster,
+    roles: Roles,
     server: RealServer,
     templates: Templates,
     manager: ServiceManager,
@@ -39,66 +42,58 @@ def real_server_state(
 
     `actual` tells the interfaces that carry the RIP where the inventory does not.
     """
-    vips, nat = dr_vips(cluster, server), needs_gateway(cluster, server)
+    vips, nat = roles.dr_vips(server), roles.inside_of(server)
     gateway = nat.gateway.ip if nat is not None and nat.configure_gateway else None
-    sysctls = _sysctls(vips, _interfaces(server, actual))
-    files = []
-    if sysctls:
-        files.append(
-            File(
-                sysctl_path(cluster.name),
-                templates.render("sysctl/real-server.conf.j2", cluster=cluster),
-            )
-        )
-    managed = bool(vips) or gateway is not None
-    if managed:
-        files += _service(cluster, vips, gateway, templates, manager)
-    name = unit_name(cluster.name)
+    files = _files(templates, roles.cluster.name, vips, gateway, manager)
+    name = unit_name(roles.cluster.name)
     return HostState(
-        programs=frozenset({"ip"}) if managed else frozenset(),
-        files={file.path: file for file in sorted(files, key=lambda file: file.path)},
-        sysctls=sysctls,
+        programs=frozenset({"ip"}) if files else frozenset(),
+        files={file.path: file for file in files},
+        sysctls=_sysctls(vips, _interfaces(server, actual)),
         addresses=frozenset(Address(LOOPBACK, ip_interface(vip)) for vip in vips),
-        routes=_routes(nat),
-        units={name: Unit(name, enabled=True, active=True)} if managed else {},
+        routes=(Route(via=nat.gateway.ip),) if nat is not None else (),
+        units={name: Unit(name, enabled=True, active=True)} if files else {},
     )
 
 
-def _service(
-    cluster: Cluster,
+@lru_cache(maxsize=64)  # most real servers of a cluster get the same
+def _files(
+    templates: Templates,
+    cluster: str,
     vips: tuple[IPAddress, ...],
     gateway: IPAddress | None,
-    templates: Templates,
     manager: ServiceManager,
-) -> list[File]:
-    """The script, and what runs it at boot."""
-    script = script_path(cluster.name)
+) -> tuple[File, ...]:
+    """Sysctls, the script, and what runs it at boot, sorted by path; nothing when there is nothing to do."""
+    if not vips and gateway is None:
+        return ()
     values = {
         "cluster": cluster,
         "vips": [ip_interface(vip) for vip in vips],
         "arp": _needs_arp(vips),
         "gateway": gateway,
-        "script": script,
-        "unit": unit_name(cluster.name),
+        "script": script_path(cluster),
+        "unit": unit_name(cluster),
     }
-    unit_template, unit_mode = _UNIT_TEMPLATES[manager]
-    return [
-        File(script, templates.render("real-server/real-server.sh.j2", **values), 0o755),
-        File(
-            unit_path(cluster.name, manager), templates.render(unit_template, **values), unit_mode
-        ),
+    unit, unit_mode = _UNIT_TEMPLATES[manager]
+    files = [
+        File(script_path(cluster), templates.render("real-server/real-server.sh.j2", **values), 0o755),
+        File(unit_path(cluster, manager), templates.render(unit, **values), unit_mode),
     ]
+    if _needs_arp(vips):
+        files.append(File(sysctl_path(cluster), templates.render("sysctl/real-server.conf.j2", **values)))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _sysctls(vips: tuple[IPAddress, ...], interfaces: tuple[str, ...]) -> dict[str, int]:
-    """The ARP sysctls: of `all`, which are set, and of the RIP's interfaces, on which they must be in
-    effect (the kernel takes the larger of the two)."""
+    """The ARP sysctls of `all`, which are set, and of the RIP's interfaces, where they must be in effect.
+
+    The kernel takes the larger of the two.
+    """
     if not _needs_arp(vips):
         return {}
     return {
-        conf(interface, name): value
-        for interface in ("all", *interfaces)
-        for name, value in _ARP.items()
+        conf(interface, name): value for interface in ("all", *interfaces) for name, value in _ARP.items()
     }
 
 
@@ -114,10 +109,3 @@ def _interfaces(server: RealServer, actual: HostState | None) -> tuple[str, ...]
         return ()
     carriers = {a.interface for a in actual.addresses if a.address.ip == server.rip}
     return tuple(sorted(carriers - {LOOPBACK}))
-
-
-def _routes(nat: Nat | None) -> tuple[Route, ...]:
-    return (Route(via=nat.gateway.ip),) if nat is not None else ()
-
-
-_IPV4 = 4

@@ -1,7 +1,8 @@
-"""What the services of a cluster ask of a host."""
+"""What the services of a cluster ask of each host, looked up once and not once a host."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import LvsdeployError
@@ -10,33 +11,70 @@ from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod, RealSe
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster, IPAddress, Nat, Service
 
-
-def find_host(cluster: Cluster, name: str) -> Director | RealServer:
-    """The director or managed real server of this name; LvsdeployError when there is none."""
-    for host in cluster.hosts():
-        if host.name == name:
-            if isinstance(host, RealServer) and not host.managed:
-                raise LvsdeployError(f"{name} is declared `managed: false`: nothing is put there")
-            return host
-    raise LvsdeployError(f"cluster {cluster.name} has no host {name}")
+_LAST_ROUTER_ID = 255
 
 
-def managed_hosts(cluster: Cluster) -> tuple[Director | RealServer, ...]:
-    """The hosts that are logged in to, real servers first."""
-    return tuple(
-        host for host in cluster.hosts() if isinstance(host, Director) or host.managed
-    )
+class Roles:
+    """A cluster's hosts and what they are there for. LvsdeployError for a cluster nothing here renders."""
 
+    def __init__(self, cluster: Cluster) -> None:
+        if cluster.engine is not Engine.KEEPALIVED:
+            raise LvsdeployError(f"engine {cluster.engine} is not built yet; use keepalived")
+        for service in cluster.services:
+            if service.mode is ForwardingMethod.TUN:
+                raise LvsdeployError(f"service {service.name}: mode tun is not built yet; use dr or nat")
+        self.cluster = cluster
+        self.nat = nat_in_use(cluster)
 
-def refuse_unbuilt(cluster: Cluster) -> None:
-    """LvsdeployError for what an inventory may name and nothing here renders."""
-    if cluster.engine is not Engine.KEEPALIVED:
-        raise LvsdeployError(f"engine {cluster.engine} is not built yet; use keepalived")
-    for service in cluster.services:
-        if service.mode is ForwardingMethod.TUN:
-            raise LvsdeployError(
-                f"service {service.name}: mode tun is not built yet; use dr or nat"
-            )
+    def find(self, name: str) -> Director | RealServer:
+        """The director or managed real server of this name; LvsdeployError when there is none."""
+        host = self._hosts.get(name)
+        if host is None:
+            raise LvsdeployError(f"cluster {self.cluster.name} has no host {name}")
+        if isinstance(host, RealServer) and not host.managed:
+            raise LvsdeployError(f"{name} is declared `managed: false`: nothing is put there")
+        return host
+
+    def managed(self) -> tuple[Director | RealServer, ...]:
+        """The hosts that are logged in to, real servers first."""
+        hosts = self.cluster.hosts()
+        return tuple(host for host in hosts if isinstance(host, Director) or host.managed)
+
+    def dr_vips(self, server: RealServer) -> tuple[IPAddress, ...]:
+        """The VIPs that this machine must hold, sorted, each once."""
+        services = self._services_of(server)
+        vips = {service.vip.ip for service in services if service.mode is ForwardingMethod.DR}
+        return tuple(sorted(vips, key=lambda ip: (ip.version, int(ip))))
+
+    def inside_of(self, server: RealServer) -> Nat | None:
+        """The inside that this machine's replies go through, when it serves in NAT."""
+        services = self._services_of(server)
+        return self.nat if any(s.mode is ForwardingMethod.NAT for s in services) else None
+
+    def _services_of(self, server: RealServer) -> list[Service]:
+        """The services whose packets this machine may get: as a real server, or as the sorry server."""
+        return [*self._served_by.get(server.name, ()), *self._sorry_servers.get(server.rip, ())]
+
+    @cached_property
+    def _hosts(self) -> dict[str, Director | RealServer]:
+        return {host.name: host for host in self.cluster.hosts()}
+
+    @cached_property
+    def _served_by(self) -> dict[str, list[Service]]:
+        served: dict[str, list[Service]] = {}
+        for service in self.cluster.services:
+            names = dict.fromkeys(d.real_server for row in service.destinations for d in row)
+            for name in names:
+                served.setdefault(name, []).append(service)
+        return served
+
+    @cached_property
+    def _sorry_servers(self) -> dict[IPAddress, list[Service]]:
+        served: dict[IPAddress, list[Service]] = {}
+        for service in self.cluster.services:
+            if service.sorry_server is not None:
+                served.setdefault(service.sorry_server.address, []).append(service)
+        return served
 
 
 def nat_in_use(cluster: Cluster) -> Nat | None:
@@ -47,7 +85,7 @@ def nat_in_use(cluster: Cluster) -> Nat | None:
 
 
 def route_is_managed(cluster: Cluster) -> bool:
-    """Is the default route of NAT real servers set by lvsdeploy? Otherwise it is only checked."""
+    """Whether lvsdeploy sets the default route of NAT real servers; otherwise it is only checked."""
     nat = nat_in_use(cluster)
     return nat is not None and nat.configure_gateway
 
@@ -56,34 +94,3 @@ def inside_router_id(cluster: Cluster) -> int:
     """The virtual router of the inside gateway: the one after the outside's, or before it at the end."""
     outside = cluster.vrrp.virtual_router_id
     return outside + 1 if outside < _LAST_ROUTER_ID else outside - 1
-
-
-def services_of(cluster: Cluster, server: RealServer) -> tuple[Service, ...]:
-    """The services whose packets this machine may get: as a real server, or as the sorry server."""
-    regular = cluster.services_of(server.name)
-    return tuple(
-        service
-        for service in cluster.services
-        if service in regular
-        or (service.sorry_server is not None and service.sorry_server.address == server.rip)
-    )
-
-
-def dr_vips(cluster: Cluster, server: RealServer) -> tuple[IPAddress, ...]:
-    """The VIPs that this machine must hold, sorted, each once."""
-    vips = {
-        service.vip.ip
-        for service in services_of(cluster, server)
-        if service.mode is ForwardingMethod.DR
-    }
-    return tuple(sorted(vips, key=lambda ip: (ip.version, int(ip))))
-
-
-def needs_gateway(cluster: Cluster, server: RealServer) -> Nat | None:
-    """The inside that this machine's replies go through, when it serves in NAT."""
-    nat = nat_in_use(cluster)
-    in_nat = any(s.mode is ForwardingMethod.NAT for s in services_of(cluster, server))
-    return nat if in_nat else None
-
-
-_LAST_ROUTER_ID = 255

@@ -30,7 +30,7 @@ _KEEPALIVED_LIST = re.compile(r"[^A-Za-z0-9._:/@+ -]")
 """The same, where several words were joined by spaces."""
 
 
-class _Refused(Exception):  # noqa: N818 — it never leaves this module
+class _Refused(Exception):
     """A value that must not reach a file."""
 
 

@@ -65,8 +65,7 @@ def service(
         name=name,
         ports=ports,
         destinations=tuple(
-            tuple(Destination(s.name, s.rip, rport or port, w) for s, w in servers.items())
-            for port in ports
+            tuple(Destination(s.name, s.rip, rport or port, w) for s, w in servers.items()) for port in ports
         ),
         **options,
     )
@@ -74,9 +73,7 @@ def service(
 
 def cluster(*services: Service, **options: Any) -> Cluster:
     options = {"name": "shop", "directors": (LVS1,), "real_servers": (WEB1, WEB2), **options}
-    return Cluster(
-        services=services, vips=tuple(dict.fromkeys(s.vip for s in services)), **options
-    )
+    return Cluster(services=services, vips=tuple(dict.fromkeys(s.vip for s in services)), **options)
 
 
 def smallest() -> Cluster:
@@ -153,9 +150,7 @@ def mixed() -> Cluster:
     """DR and NAT in one cluster, and a real server in both; multicast; preempting BACKUP."""
     return cluster(
         service("http", {WEB1: 1, WEB2: 1}),
-        service(
-            "api", {WEB2: 1}, 8000, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT
-        ),
+        service("api", {WEB2: 1}, 8000, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT),
         directors=(LVS2, LVS1),
         nat=replace(INSIDE, configure_gateway=True),
         vrrp=Vrrp(unicast=False),

@@ -1,0 +1,144 @@
+"""Every host of a cluster: its desired state, and what to ask it about."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from lvsdeploy.desired.director import director_state
+from lvsdeploy.desired.manifest import with_manifest
+from lvsdeploy.desired.paths import (
+    KEEPALIVED_CONF,
+    KEEPALIVED_UNIT,
+    manifest_path,
+    script_path,
+    sysctl_path,
+    unit_name,
+    unit_path,
+)
+from lvsdeploy.desired.real_server import real_server_state
+from lvsdeploy.desired.roles import Roles
+from lvsdeploy.desired.table import expected_table
+from lvsdeploy.desired.templates import Templates
+from lvsdeploy.inventory.model import Director
+from lvsdeploy.state.facts import Facts, ServiceManager
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.state.host import HostState
+    from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+
+
+def desired_state(
+    cluster: Cluster,
+    host: str,
+    facts: Facts,
+    actual: HostState | None = None,
+    *,
+    templates_dir: Path | None = None,
+) -> HostState:
+    """What `host`, a director or a managed real server, should be.
+
+    `actual` is what it is now (None: nobody asked it), used only to find the interfaces that carry the
+    RIP where the inventory names none. `templates_dir` is a folder of templates that replace ours.
+    LvsdeployError: no such host, one that is not managed, or a template or value that cannot be used.
+    """
+    return _hosts(_ByIdentity(cluster), templates_dir).state(host, facts.service_manager, actual)
+
+
+def render_all(cluster: Cluster, *, templates_dir: Path | None = None) -> Mapping[str, HostState]:
+    """Every managed host's desired state, real servers first, as if all of them ran systemd."""
+    hosts = _hosts(_ByIdentity(cluster), templates_dir)
+    return {host.name: hosts.state(host.name, Facts().service_manager) for host in hosts.roles.managed()}
+
+
+def probe_paths(
+    cluster: Cluster, host: str, *, templates_dir: Path | None = None
+) -> Mapping[str, Mapping[str, bytes]]:
+    """Every path to ask a host about, sorted, with the contents to be expected there by SHA-256 in hex.
+
+    Paths: what any service manager's variant puts there, and what an earlier inventory may have put there.
+    Contents: of every variant, so that a host need send only others. A manifest that depends on what the
+    host is (its interfaces) is not among them.
+    """
+    return _hosts(_ByIdentity(cluster), templates_dir).probe_paths(host)
+
+
+def unit_names(cluster: Cluster, host: str) -> tuple[str, ...]:
+    """Every unit to ask a host about, sorted: those it should have, and those it may have had."""
+    found = _hosts(_ByIdentity(cluster), None).roles.find(host)
+    names = {unit_name(cluster.name)}
+    if isinstance(found, Director):
+        names.add(KEEPALIVED_UNIT)
+    return tuple(sorted(names))
+
+
+class _Hosts:
+    """One cluster's hosts: what they share is worked out once."""
+
+    def __init__(self, cluster: Cluster, templates: Templates) -> None:
+        self.cluster = cluster
+        self.roles = Roles(cluster)
+        self._templates = templates
+        self._directors: dict[str, HostState] = {}
+
+    def state(self, name: str, manager: ServiceManager, actual: HostState | None = None) -> HostState:
+        host = self.roles.find(name)
+        if isinstance(host, Director):
+            return self._director(host)
+        state = real_server_state(self.roles, host, self._templates, manager, actual)
+        return with_manifest(state, self.cluster.name)
+
+    def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
+        host, cluster = self.roles.find(name), self.cluster.name
+        ours = [manifest_path(cluster), sysctl_path(cluster), script_path(cluster)]
+        ours += [unit_path(cluster, manager) for manager in ServiceManager]
+        if isinstance(host, Director):
+            ours.append(KEEPALIVED_CONF)
+            states = [self._director(host)]
+        else:
+            states = [self.state(name, manager) for manager in ServiceManager]
+        paths: dict[str, dict[str, bytes]] = {path: {} for path in sorted(ours)}
+        for state in states:
+            for path, file in state.files.items():
+                paths[path][file.digest] = file.content
+        return paths
+
+    def _director(self, director: Director) -> HostState:
+        """A director's state, which depends on nothing that is found there."""
+        if director.name not in self._directors:
+            state = director_state(self.cluster, director, self._templates, self._table)
+            self._directors[director.name] = with_manifest(state, self.cluster.name)
+        return self._directors[director.name]
+
+    @cached_property
+    def _table(self) -> Mapping[ServiceKey, VirtualService]:
+        return expected_table(self.cluster)
+
+
+class _ByIdentity:
+    """A cluster as the key of a cache: frozen, and too much to be hashed by what it holds."""
+
+    __slots__ = ("cluster",)
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByIdentity) and self.cluster is other.cluster
+
+    def __hash__(self) -> int:
+        return id(self.cluster)
+
+
+@lru_cache(maxsize=8)
+def _hosts(key: _ByIdentity, templates_dir: Path | None) -> _Hosts:
+    return _Hosts(key.cluster, _templates(templates_dir))
+
+
+@lru_cache(maxsize=8)
+def _templates(folder: Path | None) -> Templates:
+    return Templates(folder)
