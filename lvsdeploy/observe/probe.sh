@@ -117,8 +117,11 @@ done
 
 # --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last --------
 section sysctls
+# dash and busybox read byte by byte, and a sysctl gives its first byte only: enough for a digit, but the
+# missing newline makes `read` fail.
 value=
-read -r value </proc/sys/net/ipv4/ip_forward && printf "%s\n" "ip_forward $value"
+read -r value </proc/sys/net/ipv4/ip_forward || :
+[ -z "$value" ] || printf "%s\n" "ip_forward $value"
 set +f
 for conf in /proc/sys/net/ipv4/conf/*; do
   ignore=
