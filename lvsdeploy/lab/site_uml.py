@@ -6,6 +6,7 @@ cable to the controller, and one to each of the machine's networks.
 
 import json
 import shlex
+import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from lvsdeploy.lab.remote import Agent
 from lvsdeploy.lab.site_host import HostSite, agent_argv, bridge_line
 
 _PORT = 1
+_XSTATE = Path(__file__).with_name("xstate.so")  # see xstate.c
 _BOOT_TIMEOUT = 60.0  # seconds
 # Memory is taken from the machine only as it is used.
 _MEMORY = "1G"
@@ -59,6 +61,7 @@ class UmlSite:
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def _write_files(self, modules: Path, cables: int) -> None:
+        (self._files / "state").mkdir()
         tree = self._files / "lib/modules"
         tree.mkdir(parents=True)
         (tree / modules.name).symlink_to(modules)
@@ -111,7 +114,10 @@ class UmlSite:
         ]
         console = shlex.quote(str(self._files / "console"))
         # The kernel's memory is a file there; /tmp may be on a disk.
-        return f"TMPDIR=/dev/shm exec {shlex.join(argv)} >{console} 2>&1 </dev/null"
+        settings = "TMPDIR=/dev/shm"
+        if "amx_tile" in Path("/proc/cpuinfo").read_text("ascii").split():
+            settings += f" LD_PRELOAD={shlex.quote(shutil.copy(_XSTATE, self._files))}"
+        return f"{settings} exec {shlex.join(argv)} >{console} 2>&1 </dev/null"
 
     def _connect(self) -> socket.socket:
         try:

@@ -1,4 +1,7 @@
-"""Where the agent's two kinds start: `host DIRECTORY ID` and `uml FILE`."""
+"""Where the agent's two kinds start.
+
+`host DIRECTORY ID keep|remove`: on the user's own kernel. `uml FILE`: as a UML kernel's first process.
+"""
 
 import json
 import os
@@ -121,19 +124,13 @@ def _uml(file: Path) -> None:
     # PATH and the like come from the kernel's command line, if at all.
     os.environ.update(machine.ENVIRONMENT)
     settings = json.loads(file.read_text("utf-8"))
-    for kind, target, data in (
-        ("proc", "/proc", ""),
-        ("sysfs", "/sys", ""),
-        ("tmpfs", "/run", "mode=755"),
-        ("tmpfs", "/tmp", "mode=1777"),  # noqa: S108 — a mount point
-    ):
-        kernel.mount(kind, target, kind, data=data)
+    kernel.mount("proc", "/proc", "proc")
+    kernel.mount("sysfs", "/sys", "sysfs")
     if not Path("/dev/null").exists():
         kernel.mount("devtmpfs", "/dev", "devtmpfs")
     cgroups = Path("/sys/fs/cgroup")
     kernel.mount("cgroup2", cgroups, "cgroup2")
-    state = Path("/run/state")
-    state.mkdir()
+    state = file.with_name("state")
     kernel.mount("tmpfs", state, "tmpfs", data=_STATE_OPTIONS)
     # What the kernel asks for by itself is found too: schedulers, tables, tunnels.
     Path("/proc/sys/kernel/modprobe").write_text(settings["modprobe"], encoding="utf-8")
