@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lvsdeploy.results import Result
 
 
+NO_TERMINAL_WIDTH = 500  # columns: a table in a file or a pipe is not cut
+
+
 def show(result: Result, common: Common) -> None:
     """Writes a result to stdout in the chosen format."""
     match common.output:
@@ -54,6 +57,7 @@ def console(stream: TextIO, color: str) -> Console:
     terminal = {"always": True, "never": False}.get(color)
     return Console(
         file=stream,
+        width=None if stream.isatty() else NO_TERMINAL_WIDTH,
         force_terminal=terminal,
         no_color=True if color == "never" else False if color == "always" else None,
         markup=False,

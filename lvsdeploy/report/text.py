@@ -16,7 +16,7 @@ from lvsdeploy.printable import printable, visible
 from lvsdeploy.results import Applied, Checked, DirectorStatus, Planned, Result, Status, Validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 _SIGN = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
@@ -81,7 +81,7 @@ def _(result: Applied, *, verbose: bool = False) -> RenderableType:
     counts = Counter(change.action for host in result.changed for change in host.changes)
     if result.changed:
         names = ", ".join(host.host for host in result.changed)
-        done = Text(f"Applied to {names}: {_counted(counts)}", "bold green")
+        done = Text(f"Applied to {names}: {_counted(counts, _DONE)}", "bold green")
         done.append("; read back and as declared" if result.exit_code == 0 else "")
         parts.append(done)
     elif result.exit_code == 0:
@@ -191,8 +191,11 @@ def _summary(plan: Plan, some: str, none: str, state: str) -> Text:
     return Text(f"{none}: cluster {plan.cluster}, {_count(len(plan.hosts), 'host')} {state}", "bold green")
 
 
-def _counted(counts: Counter[Action]) -> str:
-    words = {Action.CREATE: "to create", Action.UPDATE: "to change", Action.DELETE: "to remove"}
+_TO_DO = {Action.CREATE: "to create", Action.UPDATE: "to change", Action.DELETE: "to remove"}
+_DONE = {Action.CREATE: "created", Action.UPDATE: "changed", Action.DELETE: "removed"}
+
+
+def _counted(counts: Counter[Action], words: Mapping[Action, str] = _TO_DO) -> str:
     return ", ".join(f"{counts[action]} {word}" for action, word in words.items() if counts[action])
 
 

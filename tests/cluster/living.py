@@ -1,0 +1,143 @@
+"""A cluster that lives in a lab for the length of a test module: its inventory, its machines, what clients see."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lvsdeploy.inventory import load
+from lvsdeploy.lab import Lab
+from lvsdeploy.lab.cluster import topology_of
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lvsdeploy.lab import Init
+
+_SERVER = """
+import http.server, socket, sys
+name = socket.gethostname()
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = (name + ' ' + self.client_address[0] + chr(10)).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Page).serve_forever()
+"""
+
+
+@dataclass
+class Living:
+    """A cluster in its lab. `inventory` is the file that the commands get."""
+
+    lab: Lab
+    inventory: Path
+    declared: dict[str, Any]
+
+    def run(self, *arguments: str, code: int | None = 0, inventory: Path | None = None) -> str:
+        """`lvsdeploy VERB [options] INVENTORY`; its stdout. Fails unless it exits with `code`."""
+        verb, *rest = arguments
+        argv = [sys.executable, "-m", "lvsdeploy", verb, *rest, str(inventory or self.inventory)]
+        done: subprocess.CompletedProcess[str] = self.lab.run(argv, timeout=300)
+        if code is not None:
+            assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr + done.stdout
+        return done.stdout + (done.stderr if code not in (0, 2) else "")
+
+    def drift(self) -> list[str]:
+        """What `check` finds to differ, as `host: kind name [reason]`; [] when all is as declared."""
+        text = self.run("check", "--output", "json", code=None)
+        plan = json.loads(text)["plan"]
+        assert not plan["failures"], plan["failures"]
+        found = [
+            f"{host['host']}: {change['kind']} {change['name']} [{change['reason']}]"
+            for host in plan["hosts"]
+            for change in host["changes"]
+        ]
+        found += [
+            f"{finding['host']}: {finding['code']}"
+            for finding in [f for h in plan["hosts"] for f in h["findings"]] + plan["findings"]
+            if finding["severity"] == "error" or finding["drift"]
+        ]
+        return found
+
+    def sh(self, machine: str, script: str, *, check: bool = True) -> str:
+        """A script as root on a machine; its stdout."""
+        return self.lab.exec(machine, script, check=check).stdout
+
+    def serve(self, servers: Mapping[str, Sequence[int]]) -> None:
+        """Starts an HTTP server that tells its machine's name and the client it sees."""
+        for machine, ports in servers.items():
+            for port in ports:
+                self.lab.spawn(machine, f"exec python3 -c {_quoted(_SERVER)} {port}")
+
+    def requests(self, client: str, url: str, count: int) -> Counter[str]:
+        """How many answers came from which machine; failed ones count as ''."""
+        script = f"for i in $(seq {count}); do curl -s --max-time 2 {url} || echo; done"
+        lines = self.lab.exec(client, script, timeout=30 + 2.5 * count, check=False).stdout.splitlines()
+        return Counter(line.split(" ")[0] for line in lines)
+
+    def answering_macs(self, client: str, vip: str) -> set[str]:
+        """The MAC addresses that answer ARP for a VIP, asked again and again."""
+        said = self.lab.exec(client, f"arping -b -c 4 -w 6 -I eth0 {vip}", check=False, timeout=30).stdout
+        return {line.split("[")[1].split("]")[0].lower() for line in said.splitlines() if "[" in line}
+
+    def mac(self, machine: str, interface: str = "eth0") -> str:
+        return self.sh(machine, f"cat /sys/class/net/{interface}/address").strip().lower()
+
+    def master(self) -> str:
+        """The director that holds the first VIP; '' when none does."""
+        status = json.loads(self.run("status", "--output", "json", code=None))
+        return next((d["name"] for d in status["directors"] if d["role"] == "MASTER"), "")
+
+    def wait(self, what: str, holds: Any, seconds: float = 20) -> None:
+        """Waits until `holds()` is true."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+            time.sleep(0.3)
+
+
+@contextmanager
+def living(
+    folder: Path,
+    declared: dict[str, Any],
+    init: Init,
+    *,
+    user: str = "root",
+    serve: Mapping[str, Sequence[int]],
+) -> Iterator[Living]:
+    """Boots the lab of an inventory, which gets the lab's SSH settings."""
+    inventory = folder / "cluster.yaml"
+    ssh = {
+        "user": user,
+        "become": user != "root",
+        "identity_file": "./lab/id_ed25519",
+        "known_hosts": "./lab/known_hosts",
+    }
+    declared = {**declared, "ssh": ssh}
+    inventory.write_text(yaml.safe_dump(declared, sort_keys=False))
+    topology = topology_of(load(inventory).cluster, init=init)
+    with Lab(topology, directory=folder / "lab") as lab:
+        cluster = Living(lab, inventory, declared)
+        cluster.serve(serve)
+        yield cluster
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
