@@ -118,7 +118,9 @@ def _instances(cluster: Cluster, director: Director) -> tuple[Instance, ...]:
             f"cluster {cluster.name} has no VIP of its directors' address family (IPv{director.dip.version})",
             hint="Declare DIPs (`dip:`) of the VIPs' family.",
         )
-    others = sorted((m for m in moving if m != advertised), key=lambda m: (m.address.version, m.address))
+    others = sorted(
+        (m for m in moving if m != advertised), key=lambda m: (m.address.version, int(m.address.ip))
+    )
     outside = Instance(
         name=f"{cluster.name}-outside",
         state=state,
