@@ -133,8 +133,8 @@ class _Reader:
                 continue
             *numbers, interface = words
             for name, number in zip(_SYSCTLS, numbers, strict=True):
-                if number:
-                    values[conf(interface, name)] = int(number)
+                if number:  # of a negative one, the sign may be all there is to see
+                    values[conf(interface, name)] = -1 if number == "-" else int(number)
         return values
 
     def table(self) -> tuple[dict[ServiceKey, VirtualService] | None, str]:

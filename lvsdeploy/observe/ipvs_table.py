@@ -49,19 +49,24 @@ def parse(text: str) -> dict[ServiceKey, VirtualService]:
         except (ValueError, KeyError) as error:
             raise ValueError(f"not a line of `ipvsadm -Sn`: {line.strip()[:100]}") from error
     if stray := destinations.keys() - services.keys():
-        raise ValueError(f"destinations of no virtual service: {min(stray)}")
+        raise ValueError(f"destinations of no virtual service: {next(iter(stray))}")
     return {key: _with_destinations(service, destinations.get(key, ())) for key, service in services.items()}
 
 
 def render(table: Iterable[VirtualService]) -> str:
     """The table as `ipvsadm -Sn` prints it, services in order of their keys."""
-    return "".join(f"{line}\n" for line in _lines(sorted(table, key=lambda service: service.key)))
+    return "".join(f"{line}\n" for line in _lines(sorted(table, key=_order)))
 
 
 def digest(table: Iterable[VirtualService]) -> str:
     """SHA-256 of the table's lines sorted by their bytes: what `ipvsadm -Sn | sort | sha256sum` prints."""
     lines = sorted(line.encode() for line in _lines(table))
     return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+
+
+def _order(service: VirtualService) -> tuple[str, str, int, int]:
+    key = service.key
+    return (key.protocol or "", key.address, key.port, key.fwmark)
 
 
 def _lines(table: Iterable[VirtualService]) -> Iterator[str]:
