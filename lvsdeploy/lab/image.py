@@ -64,7 +64,7 @@ _MASKED = """
     systemd-tmpfiles-clean.timer systemd-tmpfiles-setup-dev.service systemd-udev-settle.service
     systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket
     systemd-udevd.service systemd-update-done.service systemd-update-utmp-runlevel.service
-    systemd-update-utmp.service systemd-user-sessions.service timers.target
+    systemd-update-utmp.service timers.target
 """.split()  # noqa: SIM905 — a column of quotes would be harder to read
 
 # What the base machine's owner set, by folder; `*` is one name.

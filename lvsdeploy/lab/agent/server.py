@@ -182,6 +182,8 @@ def dial(connection: socket.socket, request: dict[str, Any]) -> None:
     except OSError as error:
         connection.sendall(wire.frame(wire.FAILED, str(error).encode()))
         return
+    # The flag goes with the descriptor.
+    to.settimeout(None)
     socket.send_fds(connection, [wire.json_frame(wire.DONE, {})], [to.fileno()])
 
 
