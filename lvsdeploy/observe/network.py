@@ -65,7 +65,7 @@ def _local(text: str, rest: str) -> str:
 
 def _routes(line: str) -> Iterable[Route]:
     r"""The route of a line, or one for each next hop: `default metric 5 \ nexthop via A dev X weight 1`."""
-    head, *hops = line.replace("\\", " ").split(" nexthop ")
+    head, *hops = " ".join(line.replace("\\", " ").split()).split(" nexthop ")
     metric = int(_after(head, "metric") or 0)
     if metric > _LARGEST_METRIC:
         raise ValueError(line)

@@ -1,0 +1,132 @@
+"""Sections of the answer, one by one: lines that differ between systems."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.observe import Connections, Request, connections, facts, ipvs_table, network, parse
+from lvsdeploy.observe.observation import TABLE
+from lvsdeploy.state.facts import PackageManager
+from lvsdeploy.state.ipvs import ServiceKey
+from lvsdeploy.state.network import Route
+
+HTTP = ipvs_table.parse("-A -t 192.0.2.50:80 -s rr\n-a -t 192.0.2.50:80 -r 10.0.0.1:80 -g -w 1\n")
+OTHER = ipvs_table.parse("-A -t 192.0.2.50:80 -s wlc\n")
+ROUTER = ip_address("192.0.2.1")
+
+
+def answer(*sections: str, token: str = "f00d") -> bytes:  # noqa: S107 — not a password
+    fixed = ("begin 1", "host\nuid 0\nmanager sysv")
+    return "".join(f"\n{token} {section}\n" for section in (*fixed, *sections, "end")).encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "routes"),
+    [
+        ("default via 192.0.2.1 dev eth0 ", [Route(ROUTER, "eth0", 0)]),
+        ("default via 192.0.2.1 dev eth0 proto dhcp metric 100 onlink", [Route(ROUTER, "eth0", 100)]),
+        ("default dev ppp0 scope link", [Route(None, "ppp0", 0)]),
+        ("default via inet6 fe80::1 dev eth0", [Route(ip_address("fe80::1"), "eth0", 0)]),
+        (
+            "default metric 5 \\\tnexthop via 192.0.2.1 dev a weight 1 \\\tnexthop via 192.0.2.2 dev b weight 1",
+            [Route(ROUTER, "a", 5), Route(ip_address("192.0.2.2"), "b", 5)],
+        ),
+        ("unreachable default metric 9", []),
+        (
+            "default via 192.0.2.1 dev b metric 9\ndefault via 192.0.2.1 dev a\ndefault via 192.0.2.1 dev a",
+            [Route(ROUTER, "a", 0), Route(ROUTER, "b", 9)],
+        ),
+    ],
+)
+def test_default_routes(lines: str, routes: list[Route]) -> None:
+    assert list(network.parse(lines.splitlines()).routes) == routes
+
+
+def test_links_among_addresses() -> None:
+    """The ip of busybox, and an old one of iproute2, print both with `ip -o address`."""
+    seen = network.parse(
+        [
+            "2: eth0@if7: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue \\    link/ether",
+            "2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\\  valid_lft forever",
+            "3: eth1.100: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noop state DOWN",
+            "3: eth1.100    inet6 2001:db8::1/64 scope global dadfailed tentative ",
+            "4: tun0    inet 10.8.0.1 peer 10.8.0.2/32 scope global tun0",
+        ]
+    )
+    assert seen.links == {"eth0": True, "eth1.100": False}
+    assert {str(a) for a in seen.addresses} == {
+        "192.0.2.2/24 on eth0",
+        "2001:db8::1/64 on eth1.100",
+        "10.8.0.1/32 on tun0",
+    }
+    assert {str(a) for a in seen.tentative} == {"2001:db8::1/64 on eth1.100"}
+
+
+@pytest.mark.parametrize(
+    ("release", "found", "manager"),
+    [
+        (["ID=debian"], ["apt-get"], PackageManager.APT),
+        (['ID="rocky"', 'ID_LIKE="rhel centos fedora"'], ["apt-get", "dnf"], PackageManager.DNF),
+        (['ID="opensuse-leap"', 'ID_LIKE="suse opensuse"'], ["zypper"], PackageManager.ZYPPER),
+        (["ID=alpine"], ["apk"], PackageManager.APK),
+        (["ID=mine"], ["pacman"], PackageManager.PACMAN),
+        (["ID=arch"], [], None),
+        ([], ["apt-get"], PackageManager.APT),
+    ],
+)
+def test_package_manager(release: list[str], found: list[str], manager: PackageManager | None) -> None:
+    lines = ["manager systemd", *(f"os {x}" for x in release), *(f"packages {x}" for x in found)]
+    assert facts.parse(lines, [], [], {}).package_manager == manager
+
+
+def test_modules_and_versions() -> None:
+    seen = facts.parse(
+        ["manager openrc", "uid 1000"],
+        ["keepalived Keepalived v2.3.1 (05/24,2024), git commit v2.3.0-1", "ip ", "odd version?"],
+        [
+            "loaded ip_vs",
+            "ipip 16384 0 - Live 0x0000000000000000",
+            "kernel/net/ipv4/tunnel4.ko",
+            "kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz",
+            "kernel/net/netfilter/nf-log.ko: ",
+        ],
+        {},
+    )
+    assert dict(seen.programs) == {"keepalived": "2.3.1", "ip": "", "odd": "version?"}
+    assert seen.modules == {"ip_vs", "ipip", "tunnel4"}
+    assert seen.available_modules == seen.modules | {"ip_vs_wlc", "nf_log"}
+    assert not seen.root
+
+
+@pytest.mark.parametrize(
+    ("section", "table", "reason"),
+    [
+        ("table same", HTTP, ""),
+        ("table differs\n-A -t 192.0.2.50:80 -s wlc", OTHER, ""),
+        ("table absent", {}, ""),
+        ("table refused", None, "only root"),
+        ("table lacking", None, "ipvsadm is not installed"),
+        ("table failed", None, "failed"),
+    ],
+)
+def test_states_of_the_table(section: str, table: object, reason: str) -> None:
+    request = Request(table=frozenset(HTTP.values()), token="f00d")  # noqa: S106 — not a password
+    seen = parse("lvs1", answer(section), request)
+    assert seen.state.virtual_services == table
+    assert reason in seen.unread.get(TABLE, "")
+    assert bool(reason) == (TABLE in seen.unread)
+
+
+def test_connections() -> None:
+    text = (Path(__file__).parent / "recorded" / "proc" / "linux-6.1.txt").read_text()
+    found = connections.parse(text)
+    assert found[ServiceKey(None, "", 0, 7)][("10.0.0.1", 80)] == Connections(0, 0)
+    sixth = found[ServiceKey(Protocol.TCP, "2001:db8::50", 80)]
+    assert set(sixth) == {("2001:db8::11", 80), ("2001:db8::12", 8080)}
+    busy = "TCP  C0000232:0050 rr  \n  -> 0A000001:1F90      Masq    1      3          12        \n"
+    key = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
+    assert connections.parse(busy) == {key: {("10.0.0.1", 8080): Connections(3, 12)}}
