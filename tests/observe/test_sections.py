@@ -32,7 +32,7 @@ def answer(*sections: str, token: str = "f00d") -> bytes:  # noqa: S107 — not 
         ("default dev ppp0 scope link", [Route(None, "ppp0", 0)]),
         ("default via inet6 fe80::1 dev eth0", [Route(ip_address("fe80::1"), "eth0", 0)]),
         (
-            "default metric 5 \\\tnexthop via 192.0.2.1 dev a weight 1 \\\tnexthop via 192.0.2.2 dev b weight 1",
+            "default metric 5 \\\tnexthop via 192.0.2.1 dev a \\\tnexthop via 192.0.2.2 dev b weight 1",
             [Route(ROUTER, "a", 5), Route(ip_address("192.0.2.2"), "b", 5)],
         ),
         ("unreachable default metric 9", []),
