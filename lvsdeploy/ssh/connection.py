@@ -114,7 +114,7 @@ class Connection:
         except paramiko.ChannelException as error:
             raise HostError(
                 name,
-                f"the host opens no session: {printable(error.text)}",
+                "the host opens no session",
                 hint="see MaxSessions in its sshd_config",
             ) from error
         except (EOFError, OSError, paramiko.SSHException) as error:
@@ -219,9 +219,10 @@ def _as_root(command: str) -> str:
 
 def _sudo_said_no(host: str, user: str, answer: Answer) -> BecomeRefused:
     who, said = printable(user), printable(answer.stderr)
+    file = "/etc/sudoers.d/lvsdeploy"
     nopasswd = (
-        f"as root on the host: echo '{who} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/lvsdeploy "
-        "(mode 0440), or log in as root and leave `become` out"
+        f"as root on the host: echo '{who} ALL=(ALL) NOPASSWD: ALL' > {file} && chmod 0440 {file}; "
+        "or log in as root and leave `become` out"
     )
     if answer.code == 127 or "not found" in said:  # noqa: PLR2004 - the shell's "no such command"
         return BecomeRefused(
@@ -235,7 +236,7 @@ def _sudo_said_no(host: str, user: str, answer: Answer) -> BecomeRefused:
         return BecomeRefused(
             host,
             f"sudo asks {who} for a password, and nobody is there to type it",
-            hint=f"sudo needs NOPASSWD (or {who} is not in sudoers at all): {nopasswd}",
+            hint=f"{who} needs NOPASSWD in sudoers (or is not in there at all); {nopasswd}",
         )
     if "tty" in said:
         return BecomeRefused(

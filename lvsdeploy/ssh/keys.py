@@ -82,11 +82,11 @@ class KeyFile:
         if self.problem:
             return (), self.problem
         if _public(self._data):
-            return (), "is a public key, and the agent does not hold its private half"
+            return (), "is a public key, and no agent holds its private half"
         try:
             key = _private(self._data, self.path)
         except (TypeError, paramiko.PasswordRequiredException):
-            return (), "needs a passphrase, and the agent does not hold it"
+            return (), "needs a passphrase, and no agent holds it"
         except (ValueError, UnsupportedAlgorithm, paramiko.SSHException, binascii.Error):
             return (), "is not a private key of a kind that can be used"
         return (*self._certified(key), key), ""

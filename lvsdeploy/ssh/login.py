@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import paramiko
@@ -39,10 +40,11 @@ class Login(AuthStrategy):
     def check(self) -> None:
         """Raise Refused when it is clear beforehand that there is nothing to log in with."""
         if self._only is not None and not any(self._candidates()):
-            raise Refused(
-                f"the identity file {self._skipped[0]}",
-                hint=f"ssh-add {self._only.path}" if "passphrase" in self._skipped[0] else "",
-            )
+            problem = self._skipped[0]
+            add = f"ssh-add {shlex.quote(str(self._only.path))}"
+            if not self._hop.agent:
+                add = f'eval "$(ssh-agent)" && {add}'
+            raise Refused(f"the identity file {problem}", hint=add if "agent" in problem else "")
         self._skipped.clear()
 
     def get_sources(self) -> Iterator[Any]:
@@ -116,7 +118,7 @@ class Login(AuthStrategy):
         return Fault(f"the connection was lost during the login as {self._who}")
 
     def _refused(self, transport: Transport, *, allowed: Sequence[str] = (), more: bool = False) -> Refused:
-        tried = ", ".join(self._tried) or "no key at hand"
+        tried = ", ".join(self._tried)
         message = f"login as {self._who} refused; tried: {tried}"
         hint = f"put the public key into {self._hop.user}'s ~/.ssh/authorized_keys on the host"
         if more:
@@ -132,6 +134,7 @@ class Login(AuthStrategy):
             if "too many" in transport.farewell.lower():
                 hint = "name the right key by `ssh: {identity_file: ...}`, so that it is tried first"
         if not self._tried:
+            message = f"login as {self._who} refused: there is no key to try"
             hint = "start an agent (ssh-agent, ssh-add), or name a key by `ssh: {identity_file: ...}`"
         named = [skipped for skipped in self._skipped if "does not exist" not in skipped]
         if named:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-SUDO_USERS = ("lvst-free", "lvst-asked", "lvst-none")
+SUDO_USERS = ("lvst-free", "lvst-asked", "lvst-none", "lvst-pty", "lvst-tty")
 
 _CONFIG = """\
 ListenAddress {address}:{port}
@@ -269,7 +269,7 @@ def agent(world: World) -> Iterator[Callable[[Path], None]]:
 
 @pytest.fixture(scope="session")
 def sudo_sshd(start: Callable[..., Sshd], tmp_path_factory: pytest.TempPathFactory) -> Sshd:
-    """An sshd in a world with three more users: sudo without a password, with one, and none at all."""
+    """An sshd in a world with more users: sudo without a password, with one, none at all."""
     if os.geteuid() != 0:
         pytest.skip("other users need root")
     if shutil.which("sudo") is None or shutil.which("unshare") is None:
@@ -282,7 +282,10 @@ def sudo_sshd(start: Callable[..., Sshd], tmp_path_factory: pytest.TempPathFacto
         shadow: shadow.read_text() + "".join(f"{name}:*:19000:0:99999:7:::\n" for _, name in users),
         group: group.read_text() + "".join(f"{name}:x:{n}:\n" for n, name in users),
         Path("/etc/sudoers"): (
-            "root ALL=(ALL) ALL\nlvst-free ALL=(ALL) NOPASSWD: ALL\nlvst-asked ALL=(ALL) ALL\n"
+            "Defaults:lvst-pty use_pty\n"  # the default of Debian and of sudo 1.9.14
+            "Defaults:lvst-tty requiretty\n"  # the default of RHEL before 8
+            "root ALL=(ALL) ALL\nlvst-asked ALL=(ALL) ALL\n"
+            + "".join(f"{n} ALL=(ALL) NOPASSWD: ALL\n" for n in ("lvst-free", "lvst-pty", "lvst-tty"))
         ),
     }
     script = ["mount --make-rprivate /"]

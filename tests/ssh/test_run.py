@@ -171,9 +171,10 @@ def test_root_needs_no_sudo(as_user: Callable[..., Connection]) -> None:
         assert connection.run("id -u; echo ${SUDO_USER-none}").stdout == b"0\nnone\n"
 
 
-def test_become_with_megabytes(as_user: Callable[..., Connection]) -> None:
+@pytest.mark.parametrize("user", ["lvst-free", "lvst-pty"])
+def test_become_with_megabytes(as_user: Callable[..., Connection], user: str) -> None:
     data = os.urandom(3 << 20)
-    with as_user("lvst-free") as connection:
+    with as_user(user) as connection:
         answer = connection.run("tee /dev/stderr", stdin=data, timeout=60)
     assert answer.stdout == data
     assert answer.stderr == data
@@ -197,6 +198,13 @@ def test_not_in_sudoers(as_user: Callable[..., Connection]) -> None:
         connection.run("id")
     assert "lvst-none" in str(caught.value)
     assert "sudoers" in caught.value.hint
+
+
+def test_sudo_wants_a_terminal(as_user: Callable[..., Connection]) -> None:
+    with as_user("lvst-tty") as connection, pytest.raises(BecomeRefused) as caught:
+        connection.run("id")
+    assert "wants a terminal" in str(caught.value)
+    assert "!requiretty" in caught.value.hint
 
 
 def test_sudo_is_not_installed(world: World, start: Callable[..., Sshd], sudo_sshd: Sshd) -> None:
