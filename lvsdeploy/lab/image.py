@@ -134,6 +134,7 @@ def machine_image(
     _ssh(image, keys)
     if modules is not None:
         image.links.append((f"usr/lib/modules/{modules.name}", str(modules)))
+        _legacy_iptables(image, base)
     if machine.init is Init.SYSTEMD:
         _systemd(image)
     written = {entry[0] for entry in (*image.files, *image.links)}
@@ -212,6 +213,15 @@ def _systemd(image: Image) -> None:
         "etc/systemd/system.conf.d/lab.conf",
         "[Manager]\nDefaultTimeoutStopSec=10s\nDefaultTimeoutStartSec=60s\n",
     )
+
+
+def _legacy_iptables(image: Image, base: Path) -> None:
+    """Debian's UML kernel has nf_tables for bridges only, so iptables has to be the older one."""
+    for name in ("iptables", "ip6tables"):
+        for suffix in ("", "-save", "-restore"):
+            legacy = f"usr/sbin/{name}-legacy{suffix}"
+            if (base / legacy).exists():
+                image.links.append((f"etc/alternatives/{name}{suffix}", f"/{legacy}"))
 
 
 def _runlevels(image: Image, base: Path) -> None:

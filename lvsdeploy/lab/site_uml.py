@@ -110,7 +110,7 @@ class UmlSite:
             f"init={self._files / 'init'}",
             "con=null",
             "con0=null,fd:1",
-            *(f"vec{k}:transport=tap,ifname={tap}" for k, tap in enumerate(taps)),
+            *(f"vec{k}:transport=tap,gro=1,ifname={tap}" for k, tap in enumerate(taps)),
         ]
         console = shlex.quote(str(self._files / "console"))
         # The kernel's memory is a file there; /tmp may be on a disk.

@@ -22,6 +22,9 @@ ENVIRONMENT = {
     "TERM": "dumb",
 }
 
+# In /dev, since that can be written to in every place.
+MODPROBE = "lab-modprobe"
+
 BOOT_LOG = Path("/var/log/lab-boot.log")
 # A script in rc2.d that hangs must not hang the lab, and sshd in UML takes its time.
 _SSHD_DEADLINE = 20.0  # seconds
@@ -169,6 +172,8 @@ def _root(spec: dict[str, Any], state: Path, *, shared: bool) -> Path:
     if spec["init"] == "systemd":
         kernel.mount("cgroup2", root / "sys/fs/cgroup", "cgroup2", kernel.NOSUID)
     _devices(root / "dev")
+    if not shared:
+        (root / "dev" / MODPROBE).symlink_to("/sbin/modprobe")
     kernel.mount("tmpfs", root / "run", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=755")
     kernel.mount("tmpfs", root / "tmp", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=1777")
     for name, mode in (("lock", 0o1777), ("sshd", 0o755)):

@@ -132,9 +132,12 @@ def _uml(file: Path) -> None:
     kernel.mount("cgroup2", cgroups, "cgroup2")
     state = file.with_name("state")
     kernel.mount("tmpfs", state, "tmpfs", data=_STATE_OPTIONS)
-    # What the kernel asks for by itself is found too: schedulers, tables, tunnels.
-    Path("/proc/sys/kernel/modprobe").write_text(settings["modprobe"], encoding="utf-8")
-    subprocess.run([settings["modprobe"], "-a", *settings["modules"]], check=True)
+    # What the kernel asks for by itself is found too: schedulers, tables, tunnels. iptables runs the
+    # same program, inside a machine, where it is at the same place.
+    modprobe = Path("/dev", machine.MODPROBE)
+    modprobe.symlink_to(settings["modprobe"])
+    Path("/proc/sys/kernel/modprobe").write_text(str(modprobe), encoding="utf-8")
+    subprocess.run([modprobe, "-a", *settings["modules"]], check=True)
     server.ip_batch(settings["network"])
     listener = socket.create_server(tuple(settings["listen"]), backlog=128)
     agent = server.Server(state, cgroups / "lab", shared_kernel=False)
