@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.document import Document, KeyPath
 
 _FIRST_PRIORITIES = (150, 100, 90, 80, 70, 60, 50, 40, 30, 20, 10)
+_MOST_SUGGESTIONS = 50
 _ENTRIES = ("directors", "real_servers", "groups", "vips", "services")
 
 
@@ -55,6 +56,10 @@ class Draft:
     real_servers: dict[str, RealServer] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     vips: dict[str, Vip] = field(default_factory=dict)
+    suggestions: int = 0
+
+    def __post_init__(self) -> None:
+        self.broken_sections = {path[0] for path in self.broken if path}
 
     def tell(self, code: Code, path: KeyPath, summary: str, *, fix: str = "") -> None:
         place = self.document.place(path)
@@ -67,7 +72,7 @@ class Draft:
     def section(self, name: str) -> dict[str, Any]:
         """A section that is one thing (ssh, vrrp, nat, defaults); empty when absent or broken."""
         given = self.document.data.get(name)
-        if any(path[:1] == (name,) for path in self.broken):
+        if name in self.broken_sections:
             self.incomplete.add(name)
             return {}
         return given if isinstance(given, dict) else {}
@@ -102,7 +107,8 @@ class Draft:
 
     def unknown(self, kind: str, name: str, path: KeyPath, known: Iterable[str]) -> None:
         """Tell that a name refers to nothing, with the nearest one that is there."""
-        meant = suggestion(name, known)
+        self.suggestions += 1  # each costs a comparison with every name: bounded
+        meant = suggestion(name, known) if self.suggestions <= _MOST_SUGGESTIONS else ""
         summary = f"there is no {kind} '{name}'" + (f": {meant}" if meant else "")
         self.tell(text_codes.UNKNOWN_NAME, path, summary)
 

@@ -51,6 +51,7 @@ class Node:
     items: list[Node] | None = None
     trap: Trap | None = None
     size: int = 1  # values in it, aliases expanded
+    secret: bool = False
 
     def child(self, key: str) -> Node | None:
         if self.keys is not None:
@@ -93,6 +94,15 @@ class Document:
                 position = node.keys[name][0] if by_key else child.start
             node = child
         return self.at(position)
+
+    def hidden(self, path: KeyPath) -> bool:
+        """Whether what stands at `path` may be a secret, and must not be repeated."""
+        node: Node | None = self.root
+        for name in path:
+            node = node.child(name) if node else None
+            if is_secret_key(name) or (node and node.secret):
+                return True
+        return False
 
     def at(self, position: Position) -> Place:
         return _place(self.file, self.lines, self.mask, position)
@@ -175,7 +185,7 @@ class _Reader:
     def __init__(self, file: str, lines: tuple[str, ...]) -> None:
         self.file = file
         self.lines = lines
-        self.findings: list[Finding] = []
+        self.told: list[tuple[Code, str, Position, str, str]] = []
         self.mask = Mask()
         self.frames: list[_Frame] = []
         self.anchors: dict[str, Node | None] = {}
@@ -183,8 +193,15 @@ class _Reader:
         self.root: Node | None = None
 
     def tell(self, kind: Code, summary: str, at: Position, *, why: str = "", fix: str = "") -> None:
-        place = _place(self.file, self.lines, self.mask, at)
-        self.findings.append(kind.finding(summary, place=place, why=why, fix=fix))
+        self.told.append((kind, summary, at, why, fix))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was told, with lines shown as all of the text read since tells to mask them."""
+        return [
+            kind.finding(summary, place=_place(self.file, self.lines, self.mask, at), why=why, fix=fix)
+            for kind, summary, at, why, fix in self.told
+        ]
 
     def stop(self, kind: Code, summary: str, at: Position, **texts: str) -> _Stop:
         self.tell(kind, summary, at, **texts)
@@ -347,6 +364,7 @@ class _Reader:
         todo = [node]
         while todo:
             part = todo.pop()
+            part.secret = True
             span = self.spans.get(id(part))
             if span and part.keys is None and part.items is None:
                 self.mask.add(*span)

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-_SECRET_WORD = re.compile(r"pass|secret|token|pwd", re.IGNORECASE)
+# Whole words: a host may well be called compass1.
+_SECRET_WORD = re.compile(r"(^|[_-])(pass(word|wd|phrase)?|secret|token|pwd|psw)s?($|[_-])", re.IGNORECASE)
 # A key of a block or flow mapping, and what follows its colon.
 _KEY_AND_VALUE = re.compile(r"(?P<key>[A-Za-z_\"'-]+)\s*:(?P<value>.*)")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOOKS_LIKE = 0.7
+_LONGEST_KEY = 32
+_LONGEST_LINE = 1000
 
 
 @lru_cache(maxsize=4096)
@@ -23,6 +26,8 @@ def is_secret_key(key: str) -> bool:
     """Whether a key's value is a secret: `password`, and what looks like a misspelt one."""
     if _SECRET_WORD.search(key):
         return True
+    if len(key) > _LONGEST_KEY:
+        return False
     return SequenceMatcher(None, key.lower(), "password").ratio() >= _LOOKS_LIKE
 
 
@@ -55,7 +60,9 @@ class Mask:
         self.seen.add(line)
 
     def apply(self, number: int, text: str) -> str:
-        """The line as it may be shown."""
+        """The line as it may be shown; empty when it is too long for a person to read."""
+        if len(text) > _LONGEST_LINE:
+            return ""
         for begin, stop in self.spans.get(number, ()):
             text = text[:begin] + "*" * len(text[begin:stop]) + text[stop:]
         return text if number in self.seen else _guess(text)

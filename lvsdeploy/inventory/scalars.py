@@ -46,7 +46,7 @@ def resolve(text: str) -> tuple[Scalar, Trap | None]:  # noqa: PLR0911 - a table
     if text in _NULL:
         return None, None
     if text in _TRUE or text in _FALSE:
-        return text in _TRUE, Trap(text, f"the boolean {text.lower()}", always=False)
+        return text in _TRUE, None
     if text in _WORD_TRUE or text in _WORD_FALSE:
         value = text in _WORD_TRUE
         return value, Trap(text, f"the boolean {str(value).lower()}", always=False)

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 
 from lvsdeploy.inventory import text_codes as codes
 from lvsdeploy.inventory.build_codes import FULLNAT
-from lvsdeploy.inventory.masking import is_reference, is_secret_key
+from lvsdeploy.inventory.masking import is_reference
 from lvsdeploy.inventory.text_codes import UNKNOWN_KEY
 from lvsdeploy.resources import data_path
 
@@ -66,7 +66,7 @@ def check(document: Document) -> list[Problem]:
     for error in _validator().iter_errors(document.data):
         for cause in _causes(error):
             path = _path(cause)
-            if path in traps and (traps[path].always or cause.validator == "type"):
+            if path in traps:
                 found = [Problem(path, _trap(document, path, traps[path]))]
             else:
                 found = list(_problems(document, cause, path))
@@ -79,11 +79,6 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean 'xyz'?` with the nearest known word, or an empty text."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
-
-
-def hidden(path: KeyPath) -> bool:
-    """Whether what stands at `path` may be a secret, and must not be repeated."""
-    return any(is_secret_key(key) for key in path)
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -140,32 +135,29 @@ def _problems(document: Document, error: ValidationError, path: KeyPath) -> Iter
     wanted: Any = error.validator_value
     described = error.schema if isinstance(error.schema, dict) else {}
     name = "propertyNames" in error.absolute_schema_path
-    if rule is None:  # a `false` schema: a key without a meaning for this type of check
+    if rule == "not":  # `not: {}`, which refuses all: a key without a meaning for this type of check
         yield _key(document, path, f"'{path[-1]}' has no meaning for this type of health check")
     elif rule == "additionalProperties":
         known = list(described.get("properties", {}))
-        for key in value:
-            if key not in known:
-                yield _unknown(document, (*path, key), known)
+        yield from (_unknown(document, (*path, key), known) for key in value if key not in known)
     elif rule == "required":
-        for key in wanted:
-            if key not in value:
-                yield _missing(document, path, key)
+        yield from (_missing(document, path, key) for key in wanted if key not in value)
     elif rule == "oneOf":
-        yield _one_of(document, path, value, wanted)
+        if isinstance(value, dict):  # what is no mapping is told by `type`
+            yield _one_of(document, path, value, wanted)
     elif name:
         word = str(value)
         target = (*path, word)
         noun = described.get("title", "another form")
         yield _key(document, target, f"'{_cut(word)}' is not {noun}", codes.MALFORMED)
     else:
-        code, summary, fix = _value(path, error, described)
+        code, summary, fix = _value(document, path, error, described)
         yield Problem(path, code.finding(summary, place=document.place(path), fix=fix))
 
 
 def _unknown(document: Document, path: KeyPath, known: Sequence[str]) -> Problem:
     word = path[-1]
-    if hidden(path[:-1]):
+    if document.hidden(path[:-1]):
         return _key(document, path, "this key is not known here", fix=_listed(known))
     meant = suggestion(word, known)
     summary = f"unknown key '{_cut(word)}'" + (f": {meant}" if meant else "")
@@ -227,7 +219,7 @@ def _one_of(document: Document, path: KeyPath, value: Any, branches: Any) -> Pro
 
 
 def _trap(document: Document, path: KeyPath, trap: Trap) -> Finding:
-    if hidden(path):
+    if document.hidden(path):
         summary = "YAML does not read this secret as a text"
         return codes.YAML_TRAP.finding(summary, place=document.place(path))
     return codes.YAML_TRAP.finding(
@@ -236,7 +228,7 @@ def _trap(document: Document, path: KeyPath, trap: Trap) -> Finding:
 
 
 def _value(  # noqa: PLR0911 - a table of the schema's keywords
-    path: KeyPath, error: ValidationError, described: dict[str, Any]
+    document: Document, path: KeyPath, error: ValidationError, described: dict[str, Any]
 ) -> tuple[Code, str, str]:
     """Code, summary and fix of an error about one value."""
     rule = str(error.validator)
@@ -244,14 +236,14 @@ def _value(  # noqa: PLR0911 - a table of the schema's keywords
     value: Any = error.instance
     noun = described.get("title")
     what = f"item {int(path[-1]) + 1}" if path and path[-1].isdigit() else f"'{path[-1]}'"
-    secret = hidden(path) and not is_reference(path, value)
+    secret = document.hidden(path) and not is_reference(path, value)
     shown = "what stands here" if secret else _shown(value)
     if path == ("version",):
         return codes.VERSION, f"version {shown} is not known", ""
     if rule == "type" or (rule == "anyOf" and not isinstance(value, str)):
         asked = noun or _KINDS.get(wanted if isinstance(wanted, str) else "", "something else")
         fix = "Put it in quotes." if wanted == "string" and _is_scalar(value) else ""
-        if wanted in {"integer", "number"} and isinstance(value, str) and _is_number(value):
+        if wanted in ("integer", "number") and isinstance(value, str) and _is_number(value):
             fix = "Leave out the quotes."
         if value is None:
             return codes.WRONG_TYPE, f"{what} is empty: {asked} belongs here", fix
@@ -312,5 +304,5 @@ def _shown(value: Any) -> str:
 
 def _cut(text: str) -> str:
     """At most some signs of a text, without control characters: it is printed on one line."""
-    clean = "".join(sign if sign.isprintable() else "?" for sign in text)
-    return clean if len(clean) <= _SHOWN_LENGTH else clean[: _SHOWN_LENGTH - 3] + "..."
+    short = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
+    return "".join(sign if sign.isprintable() else "?" for sign in short)

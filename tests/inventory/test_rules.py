@@ -1,0 +1,344 @@
+"""Every rule: one inventory that breaks it, and one close to it that does not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsdeploy.explain.findings import codes
+from tests.inventory.shown import CASES, findings_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = {
+    "version": "1",
+    "cluster": "shop",
+    "directors": """
+  lvs1: {address: 192.0.2.2, interface: eth0}
+  lvs2: {address: 192.0.2.3, interface: eth0}""",
+    "real_servers": """
+  web1: {address: 192.0.2.11}
+  web2: {address: 192.0.2.12}""",
+    "services": """
+  http: {vip: 192.0.2.50, port: 80, real_servers: [web1, web2]}""",
+}
+INSIDE = """
+real_servers:
+  web1: {address: 10.2.0.11}
+  web2: {address: 10.2.0.12}
+"""
+NAT = "nat: {gateway: 10.2.0.1/24, interface: eth1}\n" + INSIDE
+
+
+def service(text: str, servers: str = "[web1, web2]") -> str:
+    """A `services` section with one service: `text` are its further keys."""
+    return f"services:\n  http: {{vip: 192.0.2.50, real_servers: {servers}, {text}}}\n"
+
+
+# code: (breaks it, does not). Each replaces whole sections of BASE.
+RULES = {
+    "LVS101": (
+        service("port: 80, mode: dr", "[{name: web1, port: 8080}, web2]"),
+        service("port: 80, mode: dr", "[{name: web1, port: 80}, web2]"),
+    ),
+    "LVS102": (
+        (
+            "real_servers:\n  web1: {address: 198.51.100.11}\n  web2: {address: 192.0.2.12}\n"
+            "vips: {public: {address: 192.0.2.50/24}}\n"
+        ),
+        "vips: {public: {address: 192.0.2.50/24}}\n",
+    ),
+    "LVS103": (
+        "real_servers:\n  web1: {address: 10.9.0.11}\n  web2: {address: 192.0.2.12}\n",
+        "real_servers:\n  web1: {address: 192.0.3.11}\n  web2: {address: 192.0.2.12}\n",
+    ),
+    "LVS104": (service("port: 80, mode: fullnat"), service("port: 80, mode: dr")),
+    "LVS105": (INSIDE + service("port: 80, mode: nat"), NAT + service("port: 80, mode: nat")),
+    "LVS106": (
+        "nat: {gateway: 10.2.0.1, interface: eth1}\n" + INSIDE + service("port: 80, mode: nat"),
+        NAT + service("port: 80, mode: nat"),
+    ),
+    "LVS107": (
+        "nat: {gateway: 10.3.0.1/24, interface: eth1}\n" + INSIDE + service("port: 80, mode: nat"),
+        NAT + service("port: 80, mode: nat"),
+    ),
+    "LVS108": (
+        NAT + service("port: 80, mode: nat") + "directors:\n  lvs1: {address: 10.2.0.1, interface: eth0}\n",
+        NAT + service("port: 80, mode: nat") + "directors:\n  lvs1: {address: 10.2.0.2, interface: eth0}\n",
+    ),
+    "LVS109": (
+        "nat: {gateway: 10.2.0.11/24, interface: eth1}\n" + INSIDE + service("port: 80, mode: nat"),
+        NAT + service("port: 80, mode: nat"),
+    ),
+    "LVS110": (
+        NAT + "services:\n  a: {vip: 10.2.0.50, port: 80, mode: nat, real_servers: [web1]}\n",
+        NAT + "services:\n  a: {vip: 10.3.0.50, port: 80, mode: nat, real_servers: [web1]}\n",
+    ),
+    "LVS111": (NAT, NAT + service("port: 80, mode: nat")),
+    "LVS112": (
+        'services:\n  a: {vip: "2001:db8::50", port: 80, real_servers: [web1, web2]}\n',
+        'services:\n  a: {vip: "2001:db8::50", port: 80, mode: tun, real_servers: [web1, web2]}\n',
+    ),
+    "LVS114": (
+        (
+            "nat: {gateway: 192.0.2.1/24, interface: eth0, configure_gateway: true}\n"
+            "services:\n  a: {vip: 192.0.2.50, port: 80, mode: nat, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50, port: 81, mode: dr, real_servers: [web1]}\n"
+        ),
+        (
+            "nat: {gateway: 192.0.2.1/24, interface: eth0, configure_gateway: true}\n"
+            "services:\n  a: {vip: 192.0.2.50, port: 80, mode: nat, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50, port: 81, mode: dr, real_servers: [web2]}\n"
+        ),
+    ),
+    "LVS115": (
+        service("port: 80, sorry_server: {address: 192.0.2.99}"),
+        "real_servers:\n  web1: {address: 192.0.2.11}\n  web2: {address: 192.0.2.12}\n"
+        "  sorry: {address: 192.0.2.99}\n" + service("port: 80, sorry_server: {address: 192.0.2.99}"),
+    ),
+    "LVS116": (
+        NAT + service("ports: [80, 443], mode: nat", "[{name: web1, port: 8080}]"),
+        NAT + service("ports: [80, 443], mode: nat", "[web1]"),
+    ),
+    "LVS201": (
+        (
+            "services:\n  a: {vip: 192.0.2.50, port: 80, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50, ports: [443, 80], real_servers: [web2]}\n"
+        ),
+        (
+            "services:\n  a: {vip: 192.0.2.50, port: 53, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50, port: 53, protocol: udp, real_servers: [web2]}\n"
+        ),
+    ),
+    "LVS202": (
+        "services:\n  a: {vip: 192.0.2.11, port: 80, real_servers: [web1]}\n",
+        "services:\n  a: {vip: 192.0.2.13, port: 80, real_servers: [web1]}\n",
+    ),
+    "LVS203": (
+        (
+            "services:\n  a: {vip: 192.0.2.50/24, port: 80, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50/25, port: 81, real_servers: [web1]}\n"
+        ),
+        (
+            "services:\n  a: {vip: 192.0.2.50, port: 80, real_servers: [web1]}\n"
+            "  b: {vip: 192.0.2.50/25, port: 81, real_servers: [web1]}\n"
+        ),
+    ),
+    "LVS204": (
+        (
+            "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 9}\n"
+            "  lvs2: {address: 192.0.2.3, interface: eth0, priority: 9}\n"
+        ),
+        (
+            "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 9}\n"
+            "  lvs2: {address: 192.0.2.3, interface: eth0}\n"
+        ),
+    ),
+    "LVS205": (
+        "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 255}\n",
+        "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 254}\n",
+    ),
+    "LVS206": ("vrrp: {preempt: false}\n", "vrrp: {preempt: true}\n"),
+    "LVS207": (
+        NAT + service("port: 80, mode: nat") + "vrrp: {virtual_router_id: 255}\n",
+        NAT + service("port: 80, mode: nat") + "vrrp: {virtual_router_id: 254}\n",
+    ),
+    "LVS211": (
+        (
+            "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 1}\n"
+            "  lvs2: {address: 192.0.2.3, interface: eth0}\n"
+        ),
+        (
+            "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0, priority: 2}\n"
+            "  lvs2: {address: 192.0.2.3, interface: eth0}\n"
+        ),
+    ),
+    "LVS212": (
+        "services:\n  a: {vip: 192.0.2.0/24, port: 80, real_servers: [web1]}\n",
+        "services:\n  a: {vip: 192.0.2.0/32, port: 80, real_servers: [web1]}\n",
+    ),
+    "LVS213": (
+        "real_servers:\n  web1: {address: 127.0.0.1}\n  web2: {address: 192.0.2.12}\n",
+        "real_servers:\n  web1: {address: 127.0.0.1, rip: 192.0.2.11}\n  web2: {address: 192.0.2.12}\n",
+    ),
+    "LVS214": (
+        "vips: {spare: {address: 192.0.2.60}}\n",
+        "vips: {used: {address: 192.0.2.50}}\n",
+    ),
+    "LVS301": (
+        service("port: 80", "[{name: web1, weight: 0}]"),
+        service("port: 80", "[{name: web1, weight: 0}, web2]"),
+    ),
+    "LVS302": (service("port: 80, quorum: 3"), service("port: 80, quorum: 2")),
+    "LVS303": (
+        service("port: 80, sorry_server: {address: 192.0.2.11}"),
+        NAT + service("port: 80, mode: nat, sorry_server: {address: 10.2.0.11, port: 8080}", "[web1, web2]"),
+    ),
+    "LVS304": (
+        service("port: 80", "[web1, {name: web1, weight: 2}]"),
+        "groups: {web: [web1, web2]}\n" + service("port: 80", '[{name: web1, weight: 2}, "@web"]'),
+    ),
+    "LVS306": (
+        service("port: 80, scheduler: sh, scheduler_flags: [mh-port]"),
+        service("port: 80, scheduler: sh, scheduler_flags: [sh-port, flag-1]"),
+    ),
+    "LVS307": (
+        service("port: 80, scheduler: dh", "[{name: web1, weight: 2}, web2]"),
+        service("port: 80, scheduler: sh", "[{name: web1, weight: 2}, web2]"),
+    ),
+    "LVS308": (
+        "groups: {web: [web1, web2]}\n",
+        "groups: {web: [web1, web2]}\n" + service("port: 80", '["@web"]'),
+    ),
+    "LVS309": (
+        service("port: 80, one_packet: true"),
+        service("port: 80, one_packet: true, protocol: udp"),
+    ),
+    "LVS310": (
+        service("port: 80, one_packet: true, protocol: udp, persistence: 60"),
+        service("port: 80, protocol: udp, persistence: 60"),
+    ),
+    "LVS311": (service("port: 0"), service("port: 0, persistence: 60")),
+    "LVS312": (
+        service("port: 53, protocol: udp, health_check: tcp"),
+        service("port: 53, protocol: udp, health_check: none"),
+    ),
+    "LVS313": (
+        service("port: 0, persistence: 60, health_check: tcp"),
+        service("port: 0, persistence: 60, health_check: {type: tcp, port: 22}"),
+    ),
+    "LVS314": (
+        service("port: 80, health_check: {type: tcp, port: 81}"),
+        service("port: 80, health_check: {type: tcp, port: 80}"),
+    ),
+    "LVS315": (service("port: 53, protocol: udp"), service("port: 53")),
+    "LVS316": (service("port: 80", "[web1]"), service("port: 80")),
+    "LVS318": (
+        service("port: 80, persistence_netmask: 255.255.255.0"),
+        service("port: 80, persistence_netmask: 255.255.255.0, persistence: 60"),
+    ),
+    "LVS319": (
+        service("port: 80, persistence: 60, persistence_netmask: 255.0.255.0"),
+        service("port: 80, persistence: 60, persistence_netmask: 255.255.0.0"),
+    ),
+    "LVS320": (
+        service("port: 80, scheduler: ovf"),
+        service("port: 80, scheduler: ovf", "[{name: web1, weight: 9}, web2]"),
+    ),
+    "LVS321": (
+        service("port: 80, scheduler: sh", "[{name: web1, weight: 256}, web2]"),
+        service("port: 80, scheduler: sh", "[{name: web1, weight: 255}, web2]"),
+    ),
+    "LVS323": (
+        service("port: 80, scheduler: ovf, protocol: udp", "[{name: web1, weight: 9}, web2]"),
+        service("port: 80, scheduler: ovf", "[{name: web1, weight: 9}, web2]"),
+    ),
+    "LVS325": (
+        service("port: 80, health_check: {type: tcp, interval: 2}"),
+        service("port: 80, health_check: {type: tcp, interval: 2, timeout: 1}"),
+    ),
+    "LVS401": (
+        "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",
+        (
+            "real_servers:\n  web1: {address: web1.example.org, rip: 192.0.2.11}\n"
+            "  web2: {address: 192.0.2.12}\n"
+        ),
+    ),
+    "LVS402": (
+        "real_servers:\n  web1: {address: 192.0.2.11}\n  web2: {address: web2, rip: 192.0.2.11}\n",
+        "real_servers:\n  web1: {address: 192.0.2.11}\n  web2: {address: web2, rip: 192.0.2.12}\n",
+    ),
+    "LVS403": (
+        (
+            "real_servers:\n  web1: {address: a.example, rip: 192.0.2.11}\n"
+            "  web2: {address: A.example, rip: 192.0.2.12}\n"
+        ),
+        (
+            "real_servers:\n  web1: {address: a.example, rip: 192.0.2.11}\n"
+            "  web2: {address: a.example, rip: 192.0.2.12, ssh: {port: 2222}}\n"
+        ),
+    ),
+    "LVS405": (service("port: 80", "[web1]"), service("port: 80")),
+    "LVS406": ("directors: {lvs1: {address: 192.0.2.2, interface: eth0}}\n", ""),
+    "LVS407": ("vrrp: {password: hunter2}\n", "vrrp: {password: {env: VRRP_PASSWORD}}\n"),
+    "LVS408": ("vrrp: {password: {env: UNSET}}\n", "vrrp: {password: {env: VRRP_PASSWORD}}\n"),
+    "LVS409": ("vrrp: {password: 'a b'}\n", "vrrp: {password: 'a-b'}\n"),
+    "LVS410": ("vrrp: {password: {env: LONG_PASSWORD}}\n", "vrrp: {password: {env: VRRP_PASSWORD}}\n"),
+    "LVS412": (
+        "real_servers:\n  web1: {address: 192.0.2.11, managed: false}\n  web2: {address: 192.0.2.12}\n",
+        "real_servers:\n  web1: {address: 192.0.2.11, managed: true}\n  web2: {address: 192.0.2.12}\n",
+    ),
+    "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
+    "LVS902": ("engine: ipvsadm\n", "engine: keepalived\n"),
+    "LVS903": (service("port: 80, fwmark: 7"), service("port: 80")),
+    "LVS904": (
+        'directors: {lvs1: {address: "2001:db8::2", interface: eth0}}\n',
+        'directors: {lvs1: {address: "2001:db8::2", dip: 192.0.2.2, interface: eth0}}\n',
+    ),
+    "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
+    "LVS906": (
+        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}\n",
+        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: false}\n",
+    ),
+    "LVS907": ("defaults: {health_check: {type: smtp}}\n", "defaults: {health_check: https}\n"),
+    "LVS908": (
+        "real_servers:\n  web1: {address: 192.0.2.2}\n  web2: {address: 192.0.2.12}\n",
+        "real_servers:\n  web1: {address: 192.0.2.4}\n  web2: {address: 192.0.2.12}\n",
+    ),
+}
+BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
+ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema
+
+
+def inventory(sections: str) -> str:
+    """BASE with its sections replaced by those of a text."""
+    given = set(re.findall(r"^([a-z_]+):", sections, re.MULTILINE))
+    # The later of two equal sections counts, as it does in the table above.
+    texts = {
+        text.partition(":")[0]: text
+        for text in re.split(r"^(?=[a-z_]+:)", sections, flags=re.MULTILINE)
+        if text
+    }
+    base = "".join(f"{key}: {value}\n" for key, value in BASE.items() if key not in given)
+    return base + "".join(text.strip("\n") + "\n" for text in texts.values())
+
+
+def codes_in(tmp_path: Path, sections: str) -> set[str]:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(inventory(sections), encoding="utf-8")
+    return {finding.code for finding in findings_of(path)}
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_breaks(code: str, tmp_path: Path) -> None:
+    assert code in codes_in(tmp_path, RULES[code][0])
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_close_and_right(code: str, tmp_path: Path) -> None:
+    found = codes_in(tmp_path, RULES[code][1])
+    assert code not in found
+    assert not {other for other in found if other.startswith("LVS0")}
+
+
+def test_every_code_is_tested() -> None:
+    shown = "".join(path.read_text(encoding="utf-8") for path in (CASES / "bad").glob("*.expected"))
+    tested = {*RULES, *re.findall(r"\[(LVS[0-9]{3})\]", shown), *BETWEEN_CLUSTERS, *ELSEWHERE}
+    own = {entry.code for entry in codes() if not entry.code.startswith("LVS5")}
+    assert own - tested == set()
+
+
+@pytest.mark.parametrize("entry", codes(), ids=lambda entry: entry.code)
+def test_pages_are_whole(entry: object) -> None:
+    from lvsdeploy.inventory.registry import Code  # noqa: PLC0415
+
+    assert isinstance(entry, Code)
+    page = entry.page()
+    assert page.startswith(f"# {entry.code}: ")
+    assert "## Why" in page
+    assert "## What to do" in page
+    assert entry.why.endswith((".", "-"))
+    assert entry.statement.endswith(".")
