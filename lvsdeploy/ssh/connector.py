@@ -53,6 +53,16 @@ class _Jump:
     failed_at: float = 0.0
 
 
+class _Opening(fabric.Connection):  # type: ignore[misc]  # fabric has no types
+    """fabric's, which only reads the configuration that it shares with others.
+
+    invoke's DataProxy writes an attribute that the class lacks into the configuration, and merges
+    that anew, while other threads read it. fabric declares all its attributes but this one.
+    """
+
+    inline_ssh_env = True
+
+
 class Connector:
     """Opens connections; one a run. Any number of threads may use it.
 
@@ -177,7 +187,7 @@ class Connector:
 
     def _attempt(self, hop: Hop, jump: _Jump | None, login: Login, keys: HostKeys) -> Any:
         sock = _socket(hop, jump)
-        connection = fabric.Connection(
+        connection = _Opening(
             hop.host,
             user=hop.user,
             port=hop.port,

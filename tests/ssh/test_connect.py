@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import fabric
 import pytest
 
 from lvsdeploy.errors import HostError, LoginRefused, Unreachable
@@ -632,6 +633,15 @@ def test_many_threads(world: World) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(log_in, range(20)))
     assert answers == [f"{number}\n".encode() for number in range(20)]
+
+
+def test_the_shared_configuration_is_only_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fabric's is not made for threads: a write in one is a KeyError in another."""
+    connector = world.connector()
+    connector.connect(world.target()).close()
+    for name in ("merge", "_modify", "_remove"):
+        monkeypatch.setattr(fabric.Config, name, None)
+    connector.connect(world.target()).close()
 
 
 def test_no_descriptor_is_left_open(world: World) -> None:
