@@ -10,11 +10,11 @@ class LabError(Exception):
     pass
 
 
-class LabTimeout(LabError):  # noqa: N818 — reads as what happened, as TimeoutExpired does
+class LabTimeout(LabError):
     pass
 
 
-class CommandFailed(LabError):  # noqa: N818 — the same
+class CommandFailed(LabError):
     """A command's exit code was not 0; `code`, `stdout` and `stderr` hold what it left."""
 
     def __init__(self, where: str, script: str, code: int, stdout: str, stderr: str) -> None:

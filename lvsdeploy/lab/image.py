@@ -15,8 +15,7 @@ DEPLOY = "deploy"  # sudo without a password
 NOSUDO = "nosudo"  # sudo asks for one
 NOSUDO_PASSWORD = "lab"  # noqa: S105 — of a machine that nobody else can reach
 _NOSUDO_HASH = (
-    "$6$lvsdeploy$W6sy3w3KnnHI3cl9LXl/hNDZm0NL/.4nDyC2d"
-    "SqH8sFE6v4UCBtPVj4b2nc51Y4Q.PIl61C3tE3IlNz8L1GIn0"
+    "$6$lvsdeploy$W6sy3w3KnnHI3cl9LXl/hNDZm0NL/.4nDyC2dSqH8sFE6v4UCBtPVj4b2nc51Y4Q.PIl61C3tE3IlNz8L1GIn0"
 )
 
 _LOGINS = {DEPLOY: 2001, NOSUDO: 2002}
@@ -204,9 +203,7 @@ def _systemd(image: Image) -> None:
         image.links.append((f"etc/systemd/system/{unit}", "/dev/null"))
     units = "/lib/systemd/system"
     image.links.append(("etc/systemd/system/default.target", f"{units}/multi-user.target"))
-    image.links.append(
-        ("etc/systemd/system/multi-user.target.wants/ssh.service", f"{units}/ssh.service")
-    )
+    image.links.append(("etc/systemd/system/multi-user.target.wants/ssh.service", f"{units}/ssh.service"))
     image.directory("etc/systemd/system.conf.d")
     # A stop that waits 90 s would make every test of a failure wait.
     image.file(

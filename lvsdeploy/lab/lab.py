@@ -145,7 +145,7 @@ class Lab:
 
     @property
     def controller_addresses(self) -> Mapping[str, tuple[Interface, ...]]:
-        """This side's addresses, by network."""
+        """The controller's own addresses, by network."""
         return {n.name: n.controller_interfaces() for n in self.topology.networks}
 
     def runs_on_uml(self, machine: str) -> bool:
@@ -230,9 +230,7 @@ class Lab:
             cwd=cwd,
         )
 
-    def popen(
-        self, argv: Sequence[str | os.PathLike[str]], **options: Any
-    ) -> subprocess.Popen[str]:
+    def popen(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[str]:
         """As `run`, for subprocess.Popen and its options; text mode."""
         return subprocess.Popen(self._joined(argv), text=True, **options)
 
@@ -315,10 +313,7 @@ class Lab:
         }
 
     def _wait_for_systemd(self, agent: Agent, machine: str) -> None:
-        script = (
-            "until [ -S /run/systemd/private ]; do sleep 0.1; done; "
-            "systemctl is-system-running --wait"
-        )
+        script = "until [ -S /run/systemd/private ]; do sleep 0.1; done; systemctl is-system-running --wait"
         done = agent.execute(machine, script, b"", _START_TIMEOUT)
         state = done.stdout.strip()
         if state == "degraded":

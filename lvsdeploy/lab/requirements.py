@@ -64,9 +64,10 @@ def check(machines: Iterable[Machine], *, needs_uml: bool) -> None:
     elif os.geteuid() != 0:
         lacks.append("it makes namespaces, so run it as root (sudo)")
     packages = {package for program, package in _PROGRAMS.items() if find(program) is None}
-    if any(machine.init is Init.SYSTEMD for machine in machines) and not Path(
-        "/lib/systemd/systemd"
-    ).exists():
+    if (
+        any(machine.init is Init.SYSTEMD for machine in machines)
+        and not Path("/lib/systemd/systemd").exists()
+    ):
         packages.add("systemd")
     if needs_uml and uml_modules() is None:
         packages.add("user-mode-linux")

@@ -1,4 +1,4 @@
-"""This machine's own kernel as a place for machines, and the switch that all cables end in."""
+"""The user's own kernel as a place for machines, and the switch that all cables end in."""
 
 import os
 import socket

@@ -67,7 +67,12 @@ class UmlSite:
         (tree / modules.name).symlink_to(modules)
         modprobe = self._files / "modprobe"
         found = requirements.find("modprobe") or "/sbin/modprobe"
-        self._script(modprobe, f'exec {found} -d {shlex.quote(str(self._files))} "$@"')
+        # bpfilter answers for iptables where it is loaded, and knows nothing.
+        self._script(
+            modprobe,
+            'case " $*" in *" bpfilter") exit 1 ;; esac\n'
+            f'exec {found} -d {shlex.quote(str(self._files))} "$@"',
+        )
         network = ["link set lo up", f"addr add {self._address}/30 dev vec0", "link set vec0 up"]
         for k in range(cables):
             network.append(bridge_line(f"br{k}"))
@@ -84,8 +89,8 @@ class UmlSite:
         self._script(self._files / "init", f"exec {shlex.join(argv)}")
 
     @staticmethod
-    def _script(path: Path, line: str) -> None:
-        path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    def _script(path: Path, lines: str) -> None:
+        path.write_text(f"#!/bin/sh\n{lines}\n", encoding="utf-8")
         path.chmod(0o755)
 
     def _plug(self, taps: Sequence[str], control: str, networks: Sequence[str]) -> None:
@@ -116,7 +121,7 @@ class UmlSite:
         # The kernel's memory is a file there; /tmp may be on a disk.
         settings = "TMPDIR=/dev/shm"
         if "amx_tile" in Path("/proc/cpuinfo").read_text("ascii").split():
-            settings += f" LD_PRELOAD={shlex.quote(shutil.copy(_XSTATE, self._files))}"
+            settings += f" LD_PRELOAD={shlex.quote(str(shutil.copy2(_XSTATE, self._files / _XSTATE.name)))}"
         return f"{settings} exec {shlex.join(argv)} >{console} 2>&1 </dev/null"
 
     def _connect(self) -> socket.socket:

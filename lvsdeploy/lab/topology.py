@@ -133,9 +133,7 @@ def _mistakes(topology: Topology) -> Iterator[str]:
     taken = [str(a.ip) for n in topology.networks for a in n.controller_interfaces()]
     for machine in topology.machines:
         taken += [str(address) for address in machine.addresses()]
-        yield from _repeated(
-            f"interface of {machine.name}", [nic.interface for nic in machine.nics]
-        )
+        yield from _repeated(f"interface of {machine.name}", [nic.interface for nic in machine.nics])
         for nic in machine.nics:
             where = f"{machine.name}'s {nic.interface}"
             if not 0 < len(nic.interface) <= _LONGEST_INTERFACE:

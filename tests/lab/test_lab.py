@@ -30,6 +30,8 @@ DIRECTORS = [machine.name for machine in CLUSTER.machines if machine.ipvs]
 # One of each init, on each kind of kernel.
 KINDS = ["web1", "web2", "lvs1", "lvs2"]
 
+SCHEDULERS = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"]
+
 VRRP = """\
 vrrp_instance one {{
   state BACKUP
@@ -98,7 +100,7 @@ def test_director_balances(cluster: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DIRECTORS)
-@pytest.mark.parametrize("scheduler", "rr wrr lc wlc lblc lblcr sh dh sed nq fo ovf mh".split())
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_scheduler_is_there(cluster: Lab, name: str, scheduler: str) -> None:
     cluster.exec(name, f"ipvsadm -A -f 9 -s {scheduler} && ipvsadm -D -f 9")
 
@@ -208,7 +210,9 @@ def test_reboot_of_a_plain_machine(cluster: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["web2", "lvs2"])
 def test_reboot_of_a_systemd_machine(cluster: Lab, name: str) -> None:
-    unit = "[Service]\nType=oneshot\nExecStart=/bin/touch /run/labtest\n[Install]\nWantedBy=multi-user.target\n"
+    unit = (
+        "[Service]\nType=oneshot\nExecStart=/bin/touch /run/labtest\n[Install]\nWantedBy=multi-user.target\n"
+    )
     cluster.exec(name, "cat >/etc/systemd/system/labtest.service", input=unit.encode())
     cluster.exec(
         name,
@@ -225,9 +229,7 @@ def test_reboot_of_a_systemd_machine(cluster: Lab, name: str) -> None:
     ).stdout
     assert seen.split()[:4] == ["active", "running", "/run/labtest", "2"], seen
     assert "192.0.2.71" not in seen
-    cluster.exec(
-        name, "systemctl disable labtest; rm /etc/systemd/system/labtest.service /etc/sysctl.d/60*"
-    )
+    cluster.exec(name, "systemctl disable labtest; rm /etc/systemd/system/labtest.service /etc/sysctl.d/60*")
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -236,7 +238,7 @@ def test_command(cluster: Lab, name: str) -> None:
     assert (done.code, done.stdout, done.stderr) == (3, "300000\n", "bad\n")
     with pytest.raises(CommandFailed, match="exited with 143"):
         cluster.exec(name, "kill $$")
-    with pytest.raises(LabTimeout, match="killed after 0.5 s"):
+    with pytest.raises(LabTimeout, match="killed after"):
         cluster.exec(name, "sleep 60 & wait", timeout=0.5)
     assert cluster.exec(name, "sleep 60 & echo here", timeout=20).stdout == "here\n"
 
@@ -261,6 +263,25 @@ def test_controller(cluster: Lab) -> None:
     with cluster.joined():
         assert "192.0.2.254" in subprocess.check_output(["ip", "-4", "-br", "address"], text=True)
     assert "192.0.2.254" not in subprocess.check_output(["ip", "-4", "-br", "address"], text=True)
+
+
+def test_real_server_with_a_tunnel() -> None:
+    machines = (
+        Machine("director", (on_lan(1),), tunnels=True),
+        Machine("web", (on_lan(2),), tunnels=True),
+    )
+    lab = opened(Topology((LAN,), machines))
+    try:
+        for own, peer, inner in (("director", "192.0.2.2", 1), ("web", "192.0.2.1", 2)):
+            lab.exec(
+                own,
+                f"ip link add name t0 type ipip remote {peer} local 192.0.2.{inner} "
+                f"&& ip addr add 10.9.9.{inner}/24 dev t0 && ip link set t0 up",
+            )
+        lab.exec("director", "ping -q -c1 -W5 10.9.9.2")
+        lab.exec("web", "modprobe ipip && ip link set tunl0 up")
+    finally:
+        lab.close()
 
 
 def test_without_directors_no_kernel_is_booted() -> None:
@@ -301,7 +322,10 @@ def test_killed_controller_leaves_nothing(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
     ) as controller:
         assert controller.stdout is not None
         directory = Path(controller.stdout.readline().strip())
@@ -325,7 +349,7 @@ def leftovers() -> set[str]:
             processes.add(f"{each.name} {command}")
     cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/lvslab-*")}
     mounts = {m for m in Path("/proc/mounts").read_text("utf-8").splitlines() if "lvslab" in m}
-    cards = set(os.listdir("/sys/class/net"))
+    cards = {card.name for card in Path("/sys/class/net").iterdir()}
     return processes | cgroups | mounts | cards
 
 

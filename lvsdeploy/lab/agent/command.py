@@ -18,6 +18,7 @@ from . import kernel, machine, wire
 
 # A daemon that the command left behind may hold the command's output open for ever.
 _DRAIN = 0.2  # seconds
+_KILL_GRACE = 5.0  # seconds; a process in a system call may take a moment to die
 _CHUNK = 65536
 
 
@@ -64,16 +65,19 @@ def _execute(script: str, stdin: int, stdout: int, stderr: int) -> None:
 
 
 class _Relay:
-    def __init__(
-        self, connection: socket.socket, child: int, stdin: int, outputs: dict[int, bytes]
-    ) -> None:
+    def __init__(self, connection: socket.socket, child: int, stdin: int, outputs: dict[int, bytes]) -> None:
         self._connection = connection
         self._child = child
         self._stdin = stdin
         self._outputs = outputs
         self._input = bytearray()
         self._input_ends = False
-        os.set_blocking(stdin, False)  # noqa: FBT003 — the function's own
+        self._frames = wire.Frames()
+        self._ended = os.pidfd_open(child)
+        self._code: int | None = None
+        self._timed_out = False
+        self._deadline: float | None = None
+        os.set_blocking(stdin, False)
 
     def signal(self, number: int) -> None:
         """To the whole process group, when there is still one."""
@@ -82,44 +86,52 @@ class _Relay:
 
     def until_end(self, timeout: float | None) -> None:
         """Relays until the command has ended and said all; BrokenPipeError: nobody listens."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        ended = os.pidfd_open(self._child)
-        frames = wire.Frames()
-        timed_out = False
-        code: int | None = None
-        while code is None or self._outputs:
-            poll = select.poll()
-            for fd in (self._connection.fileno(), *self._outputs):
-                poll.register(fd, select.POLLIN)
-            if code is None:
-                poll.register(ended, select.POLLIN)
-            if self._input:
-                poll.register(self._stdin, select.POLLOUT)
-            events = poll.poll(None if deadline is None else max(0, deadline - time.monotonic()) * 1000)
-            ready = {fd for fd, _ in events}
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        while self._code is None or self._outputs:
+            ready = self._wait()
             for fd in ready & self._outputs.keys():
                 self._forward(fd)
             if self._connection.fileno() in ready:
-                data = self._connection.recv(_CHUNK)
-                if not data:
-                    raise BrokenPipeError
-                for kind, payload in frames.feed(data):
-                    self._obey(kind, payload)
+                self._listen()
             if self._stdin in ready:
                 self._write()
-            if code is None and ended in ready:
-                _, status = os.waitpid(self._child, 0)
-                code = os.waitstatus_to_exitcode(status)
-                deadline = time.monotonic() + _DRAIN
-            elif deadline is not None and time.monotonic() >= deadline:
-                if code is not None or timed_out:
+            if self._ended in ready:
+                self._collect()
+            elif self._deadline is not None and time.monotonic() >= self._deadline:
+                if self._code is not None or self._timed_out:
                     break
-                timed_out = True
+                self._timed_out = True
                 self.signal(signal.SIGKILL)
-                deadline = time.monotonic() + 5
-        code = -signal.SIGKILL if code is None else code
-        answer = {"code": code if code >= 0 else 128 - code, "timed_out": timed_out}
+                self._deadline = time.monotonic() + _KILL_GRACE
+        code = -signal.SIGKILL if self._code is None else self._code
+        answer = {"code": code if code >= 0 else 128 - code, "timed_out": self._timed_out}
         self._connection.sendall(wire.frame(wire.EXIT, json.dumps(answer).encode()))
+
+    def _wait(self) -> set[int]:
+        """The descriptors that have something, at the latest when the deadline has come."""
+        poll = select.poll()
+        for fd in (self._connection.fileno(), *self._outputs):
+            poll.register(fd, select.POLLIN)
+        if self._code is None:
+            poll.register(self._ended, select.POLLIN)
+        if self._input:
+            poll.register(self._stdin, select.POLLOUT)
+        if self._deadline is None:
+            return {fd for fd, _ in poll.poll()}
+        milliseconds = max(0.0, self._deadline - time.monotonic()) * 1000
+        return {fd for fd, _ in poll.poll(milliseconds)}
+
+    def _listen(self) -> None:
+        data = self._connection.recv(_CHUNK)
+        if not data:
+            raise BrokenPipeError
+        for kind, payload in self._frames.feed(data):
+            self._obey(kind, payload)
+
+    def _collect(self) -> None:
+        _, status = os.waitpid(self._child, 0)
+        self._code = os.waitstatus_to_exitcode(status)
+        self._deadline = time.monotonic() + _DRAIN
 
     def _forward(self, fd: int) -> None:
         data = os.read(fd, _CHUNK)

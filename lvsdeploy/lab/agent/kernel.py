@@ -48,9 +48,7 @@ def enter(pid: int) -> None:
         os.close(fd)
 
 
-def mount(  # noqa: PLR0913 — the system call's own, in its order
-    source: str, target: str | Path, kind: str = "", flags: int = 0, data: str = ""
-) -> None:
+def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, data: str = "") -> None:
     result = _libc.mount(
         source.encode(),
         str(target).encode(),

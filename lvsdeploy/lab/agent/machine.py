@@ -6,7 +6,6 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,8 +21,8 @@ ENVIRONMENT = {
     "TERM": "dumb",
 }
 
-# In /dev, since that can be written to in every place.
-MODPROBE = "lab-modprobe"
+# In /dev, since that can be written to in every place; kmod goes by the name it is called by.
+MODPROBE = "modprobe"
 
 BOOT_LOG = Path("/var/log/lab-boot.log")
 # A script in rc2.d that hangs must not hang the lab, and sshd in UML takes its time.
@@ -148,7 +147,7 @@ def _reset_network(*, forwards: bool) -> None:
 
 def _root(spec: dict[str, Any], state: Path, *, shared: bool) -> Path:
     kernel.mount("none", "/", flags=kernel.REC | kernel.PRIVATE)
-    directory = state / spec["machine"]
+    directory = state.joinpath(spec["machine"])
     upper, work, root = (directory / name for name in ("upper", "work", "root"))
     if not upper.exists():
         fresh = directory / "fresh"
@@ -237,7 +236,7 @@ def _words(*files: Path) -> list[str]:
     return [line for line in lines if line and line[0] not in "#;"]
 
 
-def _run(argv: Sequence[str], text: bytes = b"") -> None:
+def _run(argv: list[str], text: bytes = b"") -> None:
     """Runs a program to its end, as every init does: what fails is logged, and boot goes on."""
     _, status = os.waitpid(_spawn(argv, text), 0)
     if status:
@@ -245,7 +244,7 @@ def _run(argv: Sequence[str], text: bytes = b"") -> None:
             log.write(f"{argv[0]}: exit code {os.waitstatus_to_exitcode(status)}\n")
 
 
-def _spawn(argv: Sequence[str], text: bytes = b"") -> int:
+def _spawn(argv: list[str], text: bytes = b"") -> int:
     read_end, write_end = os.pipe()
     os.write(write_end, text)  # far below what a pipe holds
     os.close(write_end)

@@ -66,7 +66,7 @@ def _remove_cgroups(directory: Path, lab: str) -> None:
 
 
 def _cgroups(directory: Path, lab: str) -> Path | None:
-    """This lab's cgroup, through a cgroup2 mount of its own; None when the kernel has none."""
+    """The lab's cgroup, through a cgroup2 mount of its own; None when the kernel has none."""
     mounted = directory / "cgroup"
     mounted.mkdir(exist_ok=True)
     try:

@@ -51,23 +51,25 @@ class Server:
             connection.settimeout(10)
             _, payload = wire.receive(connection)
             connection.settimeout(None)
-            request = json.loads(payload)
-            operation = request["op"]
-            if operation == "start":
-                self._start(request, connection)
-            elif operation == "stop":
-                self._stop(request["machine"])
-                connection.sendall(wire.json_frame(wire.DONE, {}))
-            elif operation == "exec":
-                pid = self._pid(request["machine"]) if request["machine"] else 0
-                fork(lambda: command.run(connection, pid, request))
-            elif operation == "dial":
-                fork(lambda: dial(connection, request))
-            else:
-                raise RefusedError(f"no operation is called {operation!r}")
+            self._do(json.loads(payload), connection)
         except (RefusedError, OSError, EOFError, ValueError, KeyError) as error:
             with contextlib.suppress(OSError):
                 connection.sendall(wire.frame(wire.FAILED, str(error).encode()))
+
+    def _do(self, request: dict[str, Any], connection: socket.socket) -> None:
+        operation = request["op"]
+        if operation == "start":
+            self._start(request, connection)
+        elif operation == "stop":
+            self._stop(request["machine"])
+            connection.sendall(wire.json_frame(wire.DONE, {}))
+        elif operation == "exec":
+            pid = self._pid(request["machine"]) if request["machine"] else 0
+            fork(lambda: command.run(connection, pid, request))
+        elif operation == "dial":
+            fork(lambda: dial(connection, request))
+        else:
+            raise RefusedError(f"no operation is called {operation!r}")
 
     def _pid(self, name: str) -> int:
         self._reap()
@@ -102,8 +104,13 @@ class Server:
             if not text or not os.read(ready_read, 1):
                 # The process said why itself, over the connection.
                 return
-            self._machines[name] = pid = int(text)
-            self._plug(name, pid, spec["nics"])
+            pid = int(text)
+            try:
+                self._plug(name, pid, spec["nics"])
+            except OSError:
+                os.kill(pid, signal.SIGKILL)
+                raise
+            self._machines[name] = pid
         finally:
             for fd in (pid_read, ready_read, go_write):
                 os.close(fd)
@@ -189,9 +196,7 @@ def dial(connection: socket.socket, request: dict[str, Any]) -> None:
 
 def ip_batch(text: str) -> None:
     """Runs lines of `ip -batch` in the agent's own namespace; OSError with its words."""
-    done = subprocess.run(
-        ["ip", "-batch", "-"], input=text, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["ip", "-batch", "-"], input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError(f"ip: {done.stderr.strip()}")
 
