@@ -135,11 +135,7 @@ class Session:
     def _about_the_cluster(self) -> tuple[Finding, ...]:
         seen = self.observations()
         states = {name: observation.state for name, observation in seen.items()}
-        return (
-            *live.own_address(self.cluster, states),
-            *live.layer_two(self.cluster, states),
-            *live.vip_holders(self.cluster, states, whole=self._whole()),
-        )
+        return live.about_the_cluster(self.cluster, states, whole=self._whole())
 
     def _refused(self, host: Host) -> bool:
         own = host.plan.findings if host.plan is not None else ()

@@ -154,6 +154,7 @@ def context_of(cluster: Cluster, host: str, observation: Observation, *, adopt: 
         facts=observation.facts,
         record=read_record(manifest),
         checkers=observation.checkers,
+        unread=observation.unread,
         adopt=adopt,
         route_is_managed=route_is_managed(cluster),
     )

@@ -17,7 +17,7 @@ _REGISTERING = (
     "lvsdeploy.inventory.build_codes",
     "lvsdeploy.inventory.rules",
     "lvsdeploy.inventory.together",
-    "lvsdeploy.observe.findings",
+    "lvsdeploy.plan.codes",
 )
 
 

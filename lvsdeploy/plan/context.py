@@ -9,6 +9,8 @@ from lvsdeploy.plan.change import Reason
 from lvsdeploy.plan.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lvsdeploy.observe import CheckerView
     from lvsdeploy.state.facts import Facts
     from lvsdeploy.state.host import HostState
@@ -24,6 +26,7 @@ class Context:
     facts: Facts
     record: Record = field(default_factory=Record)
     checkers: CheckerView | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
     adopt: bool = False  # files that somebody else wrote may be taken over
     route_is_managed: bool = True  # the default route is set by us; False: only checked
 

@@ -6,13 +6,14 @@ import difflib
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF
-from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state.file import File, FileKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
 _UNIT_FOLDERS = ("/etc/systemd/system/",)
@@ -32,6 +33,10 @@ def changes(context: Context) -> Iterator[Change]:
         there = context.actual.files.get(path)
         if path not in context.desired.files and there is not None:
             yield _remove(there, edited=there.digest != digest)
+    record = context.record.path
+    if record and record not in context.desired.files:
+        # Nothing of ours is left here, so neither is the record of it (which does not list itself).
+        yield _remove(context.actual.files[record], edited=False)
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -41,24 +46,13 @@ def findings(context: Context) -> Iterator[Finding]:
         if there is None:
             continue
         if there.kind is not FileKind.REGULAR:
-            yield Finding(
-                code="LVS520",
-                severity=Severity.ERROR,
+            yield codes.NOT_A_FILE.finding(
+                f"{path} is a {there.kind.value}, not a regular file",
                 host=context.host,
-                summary=f"{path} is a {there.kind.value}, not a regular file",
-                why="Writing through it would change something else than this path.",
                 fix=f"Move it away (mv {path} {path}.old) and apply again.",
             )
         elif _foreign(context, wanted, there) and not context.adopt:
-            yield Finding(
-                code="LVS521",
-                severity=Severity.ERROR,
-                host=context.host,
-                summary=f"{path} was written by somebody else",
-                why="lvsdeploy has no record of this file, and its content is not what is declared.",
-                fix="Look at it first. `apply --adopt` takes it over and keeps a copy as "
-                f"{path}.before-lvsdeploy.",
-            )
+            yield codes.FOREIGN.finding(f"{path} was written by somebody else", host=context.host)
 
 
 def _foreign(context: Context, wanted: File, there: File | None) -> bool:

@@ -4,108 +4,99 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.diagnostics import Finding, Severity
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.desired import nat_in_use
+from lvsdeploy.inventory.model import Director, ForwardingMethod
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Address, IPv6Address
 
-    from lvsdeploy.inventory.model import Cluster, Director, RealServer
+    from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.inventory.model import Cluster, RealServer
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.host import HostState
 
 
 def findings(context: Context, role: Role) -> Iterator[Finding]:
     """About one machine."""
-    if not context.facts.root:
-        yield Finding(
-            code="LVS501",
-            severity=Severity.ERROR,
-            host=context.host,
-            summary="lvsdeploy is not root on this host",
-            why="Sysctls, addresses and the IPVS table can be read and set by root alone.",
-            fix="Log in as root, or set `ssh: {become: true}` to go through sudo.",
-        )
-    modules = context.facts.modules | context.facts.available_modules
-    if role is Role.DIRECTOR and "ip_vs" not in modules:
-        yield Finding(
-            code="LVS502",
-            severity=Severity.ERROR,
-            host=context.host,
-            summary="the kernel has no ip_vs module",
-            why=f"A director is IPVS; kernel {context.facts.kernel or 'of this host'} offers none.",
-            fix="Install the distribution's full kernel (cloud and container kernels often lack it).",
-        )
+    host, facts = context.host, context.facts
+    if not facts.root:
+        yield codes.NOT_ROOT.finding("lvsdeploy is not root on this host", host=host)
+    if role is Role.DIRECTOR and "ip_vs" not in facts.modules | facts.available_modules:
+        kernel = facts.kernel or "of this host"
+        yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
+    for what, why in context.unread.items():
+        yield codes.UNREAD.finding(f"{what} could not be read: {why}", host=host)
 
 
-def layer_two(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
-    """DR: the RIP of each real server lies in a subnet of each director's interface."""
+def about_the_cluster(
+    cluster: Cluster, states: Mapping[str, HostState], *, whole: bool
+) -> tuple[Finding, ...]:
+    """What shows only when hosts are seen together with the declaration.
+
+    `states` are the hosts that were read. `whole`: every director was, and keepalived runs on each.
+    """
+    return (
+        *_own_addresses(cluster, states),
+        *_one_network(cluster, states),
+        *_inside_addresses(cluster, states),
+        *_vip_holders(cluster, states, whole=whole),
+    )
+
+
+def _own_addresses(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
+    """Each machine holds the address that the inventory says it has."""
+    for host in cluster.hosts():
+        state = states.get(host.name)
+        word, declared = ("DIP", host.dip) if isinstance(host, Director) else ("RIP", host.rip)
+        if state is not None and not any(a.address.ip == declared for a in state.addresses):
+            yield codes.NOT_ITS_ADDRESS.finding(
+                f"none of its interfaces has the {word} {declared}", host=host.name
+            )
+
+
+def _one_network(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
+    """DR: the RIP of each real server lies in a subnet of each director."""
     for director in cluster.directors:
         state = states.get(director.name)
         if state is None:
             continue
-        subnets = {
-            a.address.network
-            for a in state.addresses
-            if a.address.network.prefixlen < a.address.max_prefixlen
-        }
+        networks = [address.address.network for address in state.addresses]
+        subnets = {network for network in networks if network.prefixlen < network.max_prefixlen}
         for server in _dr_real_servers(cluster):
             if not any(server.rip in subnet for subnet in subnets):
-                yield Finding(
-                    code="LVS511",
-                    severity=Severity.ERROR,
+                yield codes.NOT_ONE_NETWORK.finding(
+                    f"real server {server.name} ({server.rip}) is in no subnet of this director",
                     host=director.name,
-                    summary=f"real server {server.name} ({server.rip}) is in no subnet of this director",
-                    why="DR rewrites only the frame's destination MAC, so director and real server must "
-                    "share one network.",
-                    fix="Give the real server an address in the director's network, or use another mode.",
                 )
 
 
-def own_address(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
-    """Each machine holds the address that the inventory says it has."""
-    for host in cluster.hosts():
-        state = states.get(host.name)
-        declared = _declared_address(host)
-        if state is None or any(a.address.ip == declared for a in state.addresses):
-            continue
-        word = "DIP" if host in cluster.directors else "RIP"
-        yield Finding(
-            code="LVS503",
-            severity=Severity.ERROR,
-            host=host.name,
-            summary=f"none of its interfaces has the {word} {declared}",
-            why="Traffic is forwarded from and to that address.",
-            fix="Correct the address in the inventory, or give it to the host.",
-        )
+def _inside_addresses(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
+    """NAT: each director reaches the real servers also while it does not hold the gateway."""
+    nat = nat_in_use(cluster)
+    if nat is None or len(cluster.directors) == 1:
+        return
+    for director in cluster.directors:
+        state = states.get(director.name)
+        if state is not None and not any(
+            address.address.ip in nat.gateway.network and address.address.ip != nat.gateway.ip
+            for address in state.addresses
+        ):
+            yield codes.NO_INSIDE_ADDRESS.finding(
+                f"no interface has an address of its own in {nat.gateway.network}", host=director.name
+            )
 
 
-def vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bool) -> Iterator[Finding]:
-    """Each VIP is on exactly one director.
-
-    That none holds it is known only when the `whole` was read: every director, with keepalived running.
-    """
+def _vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bool) -> Iterator[Finding]:
+    """Each VIP is on exactly one director."""
     for address, holders in holders_of(cluster, states).items():
-        if len(holders) == 1:
-            continue
-        if holders:
-            yield Finding(
-                code="LVS541",
-                severity=Severity.ERROR,
-                summary=f"{address} is on {len(holders)} directors: {', '.join(holders)}",
-                why="Each of them believes to be the MASTER, so the network sees one address twice.",
-                fix="The directors do not hear each other's VRRP: let IP protocol 112 pass between them.",
-            )
-        elif whole:
-            yield Finding(
-                code="LVS542",
-                severity=Severity.ERROR,
-                summary=f"{address} is on no director",
-                why="No director is VRRP MASTER, so no client reaches the virtual services.",
-                fix="See `journalctl -u keepalived` on the directors: an interface may be down (FAULT).",
-            )
+        if len(holders) > 1:
+            names = ", ".join(holders)
+            yield codes.TWO_HOLDERS.finding(f"{address} is on {len(holders)} directors: {names}")
+        elif not holders and whole:
+            yield codes.NO_HOLDER.finding(f"{address} is on no director")
 
 
 def holders_of(
@@ -124,10 +115,6 @@ def holders_of(
         )
         for address in moving
     }
-
-
-def _declared_address(host: Director | RealServer) -> IPv4Address | IPv6Address:
-    return host.rip if hasattr(host, "rip") else host.dip
 
 
 def _dr_real_servers(cluster: Cluster) -> Iterator[RealServer]:

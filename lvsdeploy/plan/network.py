@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.network import Address
 
@@ -73,16 +75,8 @@ def route_findings(context: Context) -> Iterator[Finding]:
     wanted, actual = context.desired.routes[0], context.actual.routes
     if actual and actual[0].via == wanted.via:
         return
-    yield Finding(
-        code="LVS512",
-        severity=Severity.WARNING,
-        drift=True,
-        host=context.host,
-        summary=f"{_now(context)}, so replies bypass the director ({wanted.via})",
-        why="In NAT the director rewrites the source of every reply back to the VIP; a reply that takes "
-        "another way reaches the client from the real server's own address and is dropped.",
-        fix="Set the default route by hand, or declare `nat.configure_gateway: true`.",
-    )
+    summary = f"{_now(context)}, so replies bypass the director ({wanted.via})"
+    yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
 
 
 def _now(context: Context) -> str:

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 class Record:
     """What the last apply left on a host. An empty one: nothing yet."""
 
-    known: bool = False
+    path: str = ""  # of the manifest it was read from; "" when there is none
     files: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256
     sysctls: Mapping[str, int] = field(default_factory=dict)
     addresses: frozenset[Address] = frozenset()
     units: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> bool:
+        """Whether lvsdeploy has put anything on this host."""
+        return bool(self.path)
 
 
 def read_record(manifest: File | None) -> Record:
@@ -39,7 +44,7 @@ def read_record(manifest: File | None) -> Record:
         if data["format"] != 1:
             return Record()
         return Record(
-            known=True,
+            path=manifest.path,
             files={str(path): str(digest) for path, digest in data["files"].items()},
             sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
             addresses=frozenset(_address(text) for text in data["addresses"]),

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF
-from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.ipvs import ServiceKey, TableDestination, VirtualService
 
@@ -41,19 +42,14 @@ def findings(context: Context) -> Iterator[Finding]:
     desired, actual = context.desired.virtual_services, context.actual.virtual_services
     if desired is None or actual is None or not context.checkers:
         return
-    for key, wanted in sorted(desired.items(), key=lambda item: item[0]):
+    for key, wanted in sorted(desired.items()):
         there = _by_key(actual.get(key))
         for destination in wanted.destinations:
             now = there.get(destination.key)
             if (now is None or now.weight == 0) and _failed(context, key, destination.key):
                 state = "out of the table" if now is None else "at weight 0"
-                yield Finding(
-                    code="LVS530",
-                    severity=Severity.WARNING,
-                    host=context.host,
-                    summary=f"{destination} of {key} is {state}: its health check fails",
-                    why="keepalived took the real server out by itself; this is not drift.",
-                    fix="Look at the service on the real server; it comes back when its check succeeds.",
+                yield codes.CHECK_FAILS.finding(
+                    f"{destination} of {key} is {state}: its health check fails", host=context.host
                 )
 
 

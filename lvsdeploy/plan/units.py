@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.diagnostics import Finding, Severity
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.state.facts import PackageManager
+from lvsdeploy.state.facts import PackageManager, ServiceManager
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
 _PACKAGE_OF = {"ip": "iproute2"}
@@ -45,14 +46,19 @@ def package_findings(context: Context) -> Iterator[Finding]:
     if context.facts.package_manager is not None:
         return
     for program in sorted(context.desired.programs - context.actual.programs):
-        yield Finding(
-            code="LVS522",
-            severity=Severity.ERROR,
+        yield codes.NO_PACKAGES.finding(
+            f"there is no `{program}`, and no package manager that lvsdeploy knows",
             host=context.host,
-            summary=f"there is no `{program}`, and no package manager that lvsdeploy knows",
-            why="lvsdeploy installs what a director needs with apt-get, dnf, yum, zypper, apk or pacman.",
             fix=f"Install `{program}` by hand and apply again.",
         )
+
+
+def _known_by_its_effects(context: Context, name: str) -> bool:
+    """An init script of ours that has run leaves nothing but VIPs, sysctls and a route.
+
+    SysV keeps no word of it, and each of those is compared by itself.
+    """
+    return name.startswith("lvsdeploy-") and context.facts.service_manager is ServiceManager.SYSV
 
 
 def unit_changes(context: Context) -> Iterator[Change]:
@@ -64,7 +70,7 @@ def unit_changes(context: Context) -> Iterator[Change]:
         if wanted.enabled and not there.enabled:
             missing.append("not started at boot")
             steps.append(Step(Phase.UNIT, ("unit_enable", name)))
-        if wanted.active and not there.active:
+        if wanted.active and not there.active and not _known_by_its_effects(context, name):
             missing.append("not running")
             steps.append(Step(Phase.UNIT, ("unit_start", name)))
         if steps:

@@ -21,8 +21,8 @@ def as_junit(result: Result) -> str:
         "failures": str(sum(row.bad for row in listed)),
         "errors": "0",
     }
-    root = Element("testsuites", name=name, **counts)
-    suite = SubElement(root, "testsuite", name=name, **counts)
+    root = Element("testsuites", {"name": name, **counts})
+    suite = SubElement(root, "testsuite", {"name": name, **counts})
     for row in listed:
         case = SubElement(suite, "testcase", classname=printable(row.subject), name=printable(row.title))
         body = "\n".join(visible(line) for line in row.detail.splitlines())

@@ -20,7 +20,7 @@ class Forwarding(StrEnum):
     TUN = "-i"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ServiceKey:
     """What tells virtual services apart: protocol, VIP and port, or a firewall mark."""
 
@@ -28,6 +28,12 @@ class ServiceKey:
     address: str  # the VIP in its canonical form; "" for a firewall mark
     port: int
     fwmark: int = 0
+
+    def __lt__(self, other: ServiceKey) -> bool:
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[int, str, str, int]:
+        return self.fwmark, self.protocol or "", self.address, self.port
 
     def __str__(self) -> str:
         if self.fwmark:
