@@ -15,6 +15,7 @@ import yaml
 from lvsdeploy.inventory import load
 from lvsdeploy.lab import Lab
 from lvsdeploy.lab.cluster import topology_of
+from lvsdeploy.lab.pages import requests_script, serve_script
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lvsdeploy.lab import Init
-
-_SERVER = """
-import http.server, socket, sys
-name = socket.gethostname()
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = (name + ' ' + self.client_address[0] + chr(10)).encode()
-        self.send_response(200)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Page).serve_forever()
-"""
 
 
 @dataclass
@@ -82,11 +68,11 @@ class Living:
         """Starts an HTTP server that tells its machine's name and the client it sees."""
         for machine, ports in servers.items():
             for port in ports:
-                self.lab.spawn(machine, f"exec python3 -c {_quoted(_SERVER)} {port}")
+                self.lab.spawn(machine, serve_script(port))
 
     def requests(self, client: str, url: str, count: int) -> Counter[str]:
         """How many answers came from which machine; failed ones count as ''."""
-        script = f"for i in $(seq {count}); do curl -s --max-time 2 {url} || echo; done"
+        script = requests_script(url, count)
         lines = self.lab.exec(client, script, timeout=30 + 2.5 * count, check=False).stdout.splitlines()
         return Counter(line.split(" ")[0] for line in lines)
 
@@ -135,9 +121,3 @@ def living(
         cluster = Living(lab, inventory, declared)
         cluster.serve(serve)
         yield cluster
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

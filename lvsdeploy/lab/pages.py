@@ -1,0 +1,28 @@
+"""A tiny web server for a lab's real servers: its page says who answers, and whom it sees asking."""
+
+import shlex
+
+_SERVER = """
+import http.server, socket, sys
+name = socket.gethostname()
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = (name + ' ' + self.client_address[0] + chr(10)).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Page).serve_forever()
+"""
+
+
+def serve_script(port: int) -> str:
+    """A script for `Lab.spawn`: serves `MACHINE CLIENT-ADDRESS` on every path of `port`."""
+    return f"exec python3 -c {shlex.quote(_SERVER)} {port}"
+
+
+def requests_script(url: str, count: int) -> str:
+    """A script for a client: `count` requests one after the other, a line each; an empty one has failed."""
+    return f"for i in $(seq {count}); do curl -s --max-time 2 {shlex.quote(url)} || echo; done"
