@@ -94,20 +94,22 @@ class SshConfig:
         else:
             jumps, command = _proxy(options)
         last = replace(last, proxy_command=command)
-        return (*self._through(jumps, settings, (target.address, last.host)), last)
+        return (*self._through(jumps, settings, ((last.host, last.port),)), last)
 
-    def _through(self, jumps: str, settings: SshSettings, seen: tuple[str, ...]) -> tuple[Hop, ...]:
+    def _through(
+        self, jumps: str, settings: SshSettings, seen: tuple[tuple[str, int], ...]
+    ) -> tuple[Hop, ...]:
         """The jump hosts of a ProxyJump. Only the first one's own ProxyJump counts, as in ssh."""
         hops: list[Hop] = []
         for text in jumps.split(",") if jumps.strip().lower() not in ("", "none") else ():
             jump = _parse_jump(text.strip())
+            hop, options = self._hop(jump.host, settings, jump, jump_host=True)
             # `Host *` with a ProxyJump means the jump host too; it cannot be reached through
             # itself.
-            if jump.host in seen:
+            if (hop.host, hop.port) in seen:
                 continue
             first = not hops
-            seen = (*seen, jump.host)
-            hop, options = self._hop(jump.host, settings, jump, jump_host=True)
+            seen = (*seen, (hop.host, hop.port))
             if first:
                 before, command = _proxy(options)
                 hops += self._through(before, settings, seen)

@@ -11,6 +11,7 @@ import paramiko
 from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.transport import ServiceRequestingTransport
 
+from lvsdeploy.ssh.channel import SteadyChannel
 from lvsdeploy.ssh.printable import printable
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Transport(ServiceRequestingTransport):
             if time.monotonic() > patience:
                 raise paramiko.AuthenticationException("Authentication timeout.")
         self.auth_handler = self.get_auth_handler()
+
+    def open_channel(self, *args: Any, **kwargs: Any) -> SteadyChannel:
+        return SteadyChannel.make(super().open_channel(*args, **kwargs))
 
     def get_auth_handler(self) -> AuthOnlyHandler:
         return _AuthHandler(self)

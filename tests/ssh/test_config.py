@@ -55,6 +55,7 @@ def places(hops: tuple[Hop, ...]) -> list[str]:
             ["me@i:22", "me@j:22", "me@web1:22"],
         ),
         ("", {"proxy_jump": "web1"}, ["me@web1:22"]),
+        ("", {"proxy_jump": "web1", "port": 2222}, ["me@web1:22", "me@web1:2222"]),
         ("", {"proxy_jump": "[2001:db8::1]:23"}, ["me@2001:db8::1:23", "me@web1:22"]),
         ("", {"proxy_jump": "ssh://x@j:23"}, ["x@j:23", "me@web1:22"]),
         ("Match user v\n Port 99\n", {"user": "v"}, ["v@web1:99"]),

@@ -590,6 +590,23 @@ def test_a_jump_host_is_logged_in_to_once(world: World, start: Callable[..., Ssh
     assert sshd.log().count("Accepted publickey") == 2
 
 
+def test_a_shared_jump_host_outlives_its_tunnels(world: World, start: Callable[..., Sshd]) -> None:
+    """Tunnels that close while they carry data do not end the connection that they share."""
+    sshd = start()
+    world.known_hosts.write_text(world.sshd.known_line() + sshd.known_line())
+    connector, target = world.connector(), world.target(proxy_jump=jumps(sshd))
+
+    def work(number: int) -> bool:
+        data = bytes(number * 9999)
+        with connector.connect(target) as connection:
+            return connection.run("exec cat", stdin=data).stdout == data
+
+    with connector.connect(target), ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(work, range(30)))
+    assert sshd.log().count("Accepted publickey") == 1
+    assert "nonexistent channel" not in sshd.log()
+
+
 def test_hosts_behind_a_dead_jump_host_fail_together(world: World, listener: socket.socket) -> None:
     connector = world.connector()
     jump = f"127.0.0.1:{listener.getsockname()[1]}"

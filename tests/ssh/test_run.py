@@ -65,6 +65,13 @@ def test_a_command_that_does_not_read_its_input(connection: Connection) -> None:
     assert connection.run("echo on").stdout == b"on\n"
 
 
+def test_input_that_crosses_the_end_of_a_command(connection: Connection, world: World) -> None:
+    for _ in range(20):
+        connection.run("exec true", stdin=bytes(1 << 20), timeout=20)
+    assert connection.run("echo on").stdout == b"on\n"
+    assert "nonexistent channel" not in world.sshd.log()
+
+
 def test_a_command_that_closes_its_input(connection: Connection) -> None:
     answer = connection.run("exec <&-; sleep 0.3; echo out", stdin=bytes(8 << 20), timeout=20)
     assert answer.stdout == b"out\n"
