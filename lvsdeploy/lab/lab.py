@@ -107,8 +107,11 @@ class Lab:
         if self._asked is None:
             self._directory = Path(tempfile.mkdtemp(prefix="lvslab-"))
         else:
-            self._directory = self._asked.absolute()
-            self._directory.mkdir(parents=True, exist_ok=True)
+            directory = self._asked.absolute()
+            directory.mkdir(parents=True, exist_ok=True)
+            if any(directory.iterdir()):
+                raise LabError(f"{directory} is not empty; a lab needs a directory of its own")
+            self._directory = directory
         atexit.register(self.close)
         self._host = HostSite(
             self._directory,
@@ -148,6 +151,11 @@ class Lab:
         """The controller's own addresses, by network."""
         return {n.name: n.controller_interfaces() for n in self.topology.networks}
 
+    @property
+    def network_namespace(self) -> Path:
+        """For `nsenter --net=`: where the controller's programs run."""
+        return Path(f"/proc/{self._open_host().pid}/ns/net")
+
     def runs_on_uml(self, machine: str) -> bool:
         """Whether the machine has a User-Mode Linux kernel instead of this machine's own."""
         return self.topology.machine(machine).name in self._on_uml
@@ -170,6 +178,11 @@ class Lab:
         agent, _ = self._site(self.topology.machine(machine))
         agent.call({"op": "stop", "machine": machine}, _STOP_TIMEOUT)
         self._log(f"{machine}: stopped")
+
+    def reboot(self, machine: str) -> None:
+        """Stops a machine and starts it."""
+        self.stop(machine)
+        self.start(machine)
 
     def cut(self, machine: str, interface: str | None = None) -> None:
         """Pulls the cable of one card, or of all."""
@@ -243,7 +256,7 @@ class Lab:
         """Puts this thread, and threads and programs that it starts, into the lab's network."""
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
-            kernel.enter_network(f"/proc/{self._open_host().pid}/ns/net")
+            kernel.enter_network(str(self.network_namespace))
             try:
                 yield
             finally:
@@ -253,7 +266,7 @@ class Lab:
 
     def _joined(self, argv: Sequence[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
         nsenter = requirements.find("nsenter") or "nsenter"
-        return [nsenter, f"--net=/proc/{self._open_host().pid}/ns/net", "--", *argv]
+        return [nsenter, f"--net={self.network_namespace}", "--", *argv]
 
     # Inside.
 

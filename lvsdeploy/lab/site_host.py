@@ -33,7 +33,9 @@ class HostSite:
 
     def __init__(self, directory: Path, lab: str, networks: Iterable[Network], *, keep: bool) -> None:
         self._directory = directory
-        (directory / "state").mkdir()
+        # A tmpfs, for processes that the agent starts.
+        self.memory = directory / "state"
+        self.memory.mkdir()
         self._log = directory / "agent.log"
         with self._log.open("wb") as log:
             self._janitor = subprocess.Popen(
@@ -55,7 +57,11 @@ class HostSite:
         self.pid = int(line)
         self.agent = Agent("this machine's kernel", self._connect)
         self.bridges = {network.name: f"br{n}" for n, network in enumerate(networks)}
-        self._make_bridges(networks)
+        try:
+            self._make_bridges(networks)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends everything; may be called again."""
@@ -65,11 +71,15 @@ class HostSite:
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
+        # A socket's path has at most 107 bytes, a directory's may have more.
+        directory = os.open(self._directory, os.O_PATH)
         try:
-            connection.connect(str(self._directory / "agent"))
+            connection.connect(f"/proc/self/fd/{directory}/agent")
         except OSError:
             connection.close()
             raise
+        finally:
+            os.close(directory)
         return connection
 
     def _make_bridges(self, networks: Iterable[Network]) -> None:

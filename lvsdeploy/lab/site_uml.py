@@ -118,8 +118,9 @@ class UmlSite:
             *(f"vec{k}:transport=tap,gro=1,ifname={tap}" for k, tap in enumerate(taps)),
         ]
         console = shlex.quote(str(self._files / "console"))
-        # The kernel's memory is a file there; /tmp may be on a disk.
-        settings = "TMPDIR=/dev/shm"
+        # The kernel's memory is a file there, which has to be large and allow execution: /tmp may be
+        # on a disk, and a container's /dev/shm is neither.
+        settings = f"TMPDIR={shlex.quote(str(self._host.memory))}"
         if "amx_tile" in Path("/proc/cpuinfo").read_text("ascii").split():
             settings += f" LD_PRELOAD={shlex.quote(str(shutil.copy2(_XSTATE, self._files / _XSTATE.name)))}"
         return f"{settings} exec {shlex.join(argv)} >{console} 2>&1 </dev/null"

@@ -2,6 +2,7 @@
 
 import enum
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import (
@@ -19,6 +20,8 @@ from lvsdeploy.lab.errors import LabError
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Subnet = IPv4Network | IPv6Network
+
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 # IFNAMSIZ is 16 with the closing zero.
 _LONGEST_INTERFACE = 15
@@ -132,6 +135,8 @@ def _mistakes(topology: Topology) -> Iterator[str]:
     yield from _repeated("machine", [machine.name for machine in topology.machines])
     taken = [str(a.ip) for n in topology.networks for a in n.controller_interfaces()]
     for machine in topology.machines:
+        if not _HOSTNAME.fullmatch(machine.name):
+            yield f"{machine.name!r} is no host name: letters, digits and hyphens, at most 63"
         taken += [str(address) for address in machine.addresses()]
         yield from _repeated(f"interface of {machine.name}", [nic.interface for nic in machine.nics])
         for nic in machine.nics:

@@ -1,5 +1,6 @@
 """The lab itself: machines that are worth calling so, on every kernel it uses."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -284,6 +285,50 @@ def test_real_server_with_a_tunnel() -> None:
         lab.close()
 
 
+def test_directory_of_the_user(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 30)
+    topology = Topology((LAN,), (Machine("a", (on_lan(1),)),))
+    with Lab(topology, directory=directory) as lab:
+        assert ssh(lab, "a", "hostname").stdout == "a\n"
+    assert (directory / "known_hosts").exists()
+    with pytest.raises(LabError, match="is not empty"), Lab(topology, directory=directory):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "enable", "running"),
+    [
+        ("web1", "update-rc.d keepalived enable", "pidof keepalived"),
+        ("lvs1", "update-rc.d keepalived enable", "pidof keepalived"),
+        ("web2", "systemctl enable keepalived", "systemctl is-active keepalived"),
+    ],
+)
+def test_keepalived_comes_back(cluster: Lab, name: str, enable: str, running: str) -> None:
+    config = VRRP.format(priority=90).encode()
+    cluster.exec(name, "cat >/etc/keepalived/keepalived.conf", input=config)
+    cluster.reboot(name)
+    assert cluster.exec(name, running, check=False).code
+    cluster.exec(name, enable)
+    cluster.reboot(name)
+    cluster.exec(name, running)
+    cluster.exec(name, f"{enable.replace('enable', 'disable')}; rm /etc/keepalived/keepalived.conf")
+    cluster.reboot(name)
+    assert cluster.exec(name, running, check=False).code
+
+
+def test_machine_that_powers_off_can_be_started(cluster: Lab) -> None:
+    cluster.exec("web2", "systemctl poweroff", check=False)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            cluster.exec("web2", "true", timeout=5)
+        except LabError:
+            break
+        time.sleep(0.1)
+    cluster.start("web2")
+    cluster.exec("web2", "systemctl is-active ssh && journalctl -q -n 3 -u ssh")
+
+
 def test_without_directors_no_kernel_is_booted() -> None:
     began = time.monotonic()
     lab = opened(Topology((LAN,), (Machine("a", (on_lan(1),)), Machine("b", (on_lan(2),)))))
@@ -309,7 +354,6 @@ def test_two_labs_do_not_meet() -> None:
 
 
 def test_killed_controller_leaves_nothing(tmp_path: Path) -> None:
-    before = leftovers()
     script = tmp_path / "controller.py"
     script.write_text(
         "import time\n"
@@ -330,27 +374,23 @@ def test_killed_controller_leaves_nothing(tmp_path: Path) -> None:
         assert controller.stdout is not None
         directory = Path(controller.stdout.readline().strip())
         assert directory.is_dir()
+        marks = (directory.name, f"lvslab-{controller.pid}-")
+        assert leftovers(marks)
         controller.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while leftovers() != before or directory.exists():
-        assert time.monotonic() < deadline, leftovers() - before
+    while leftovers(marks) or directory.exists():
+        assert time.monotonic() < deadline, leftovers(marks)
         time.sleep(0.1)
 
 
-def leftovers() -> set[str]:
-    """What a lab could leave on this machine: processes, cgroups, mounts, cards, memory files."""
-    processes = set()
+def leftovers(marks: tuple[str, ...]) -> list[str]:
+    """What a lab could leave on this machine, and is marked: processes, cgroups, mounts."""
+    found = Path("/proc/mounts").read_text("utf-8").splitlines()
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob("**/lvslab-*")]
     for each in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (each / "cmdline").read_text("utf-8").replace("\0", " ")
-        except OSError:
-            continue
-        if "agent.main" in command or "linux.uml" in command:
-            processes.add(f"{each.name} {command}")
-    cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/lvslab-*")}
-    mounts = {m for m in Path("/proc/mounts").read_text("utf-8").splitlines() if "lvslab" in m}
-    cards = {card.name for card in Path("/sys/class/net").iterdir()}
-    return processes | cgroups | mounts | cards
+        with contextlib.suppress(OSError):
+            found.append((each / "cmdline").read_text("utf-8").replace("\0", " "))
+    return [line for line in found if any(mark in line for mark in marks)]
 
 
 @pytest.mark.parametrize(
@@ -359,6 +399,7 @@ def leftovers() -> set[str]:
         ((Machine("a", (on_lan(1),)), Machine("a", (on_lan(2),))), "machine 'a' is there twice"),
         ((Machine("a", (on_lan(1),)), Machine("b", (on_lan(1),))), "'192.0.2.1' is there twice"),
         ((Machine("a", (on_lan(254),)),), "'192.0.2.254' is there twice"),
+        ((Machine("a/b", ()),), "no host name"),
         ((Machine("a", (Nic("wan", "eth0", ()),)),), "network 'wan', which does not exist"),
         ((Machine("a", (Nic("lan", "e" * 16, ()),)),), "1 to 15 characters"),
         (

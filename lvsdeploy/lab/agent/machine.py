@@ -208,7 +208,7 @@ def _become_systemd() -> NoReturn:
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.closerange(3, 4096)
-    os.execv("/lib/systemd/systemd", ["/lib/systemd/systemd", "--log-target=null"])  # noqa: S606 — pid 1
+    os.execv("/lib/systemd/systemd", ["/lib/systemd/systemd"])  # noqa: S606 — pid 1
 
 
 def _start_services() -> None:

@@ -8,6 +8,7 @@ process of its pid namespace: when it ends, all that it started ends.
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from . import command, kernel, machine, wire
+
+# What a kernel may take to end the last processes of a machine.
+_DYING = 1.0  # seconds
 
 
 class RefusedError(Exception):
@@ -85,8 +89,7 @@ class Server:
 
     def _start(self, spec: dict[str, Any], connection: socket.socket) -> None:
         name = spec["machine"]
-        self._reap()
-        if name in self._machines:
+        if self._lives(name):
             raise RefusedError(f"{name} is running already")
         spec["shared_kernel"] = self._shared_kernel
         if spec["init"] == "systemd":
@@ -150,6 +153,17 @@ class Server:
         for port in self._ports.pop(name, []):
             if Path("/sys/class/net", port).exists():
                 subprocess.run(["ip", "link", "del", port], check=False, capture_output=True)
+
+    def _lives(self, name: str) -> bool:
+        """Whether a machine runs, and is not just about to end, as after its own `poweroff`."""
+        self._reap()
+        if name not in self._machines:
+            return False
+        ended = os.pidfd_open(self._machines[name])
+        select.select([ended], [], [], _DYING)
+        os.close(ended)
+        self._reap()
+        return name in self._machines
 
     def _stop(self, name: str) -> None:
         pid = self._pid(name)
