@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import paramiko
 import pytest
 
 from lvsdeploy.errors import BecomeRefused, HostError, Unreachable
@@ -70,6 +71,29 @@ def test_input_that_crosses_the_end_of_a_command(connection: Connection, world: 
         connection.run("exec true", stdin=bytes(1 << 20), timeout=20)
     assert connection.run("echo on").stdout == b"on\n"
     assert "nonexistent channel" not in world.sshd.log()
+
+
+def test_a_close_waits_for_data_under_way(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sshd ends the whole connection when data comes after a CLOSE."""
+    transport = connection._opened.transport
+    channel = transport.open_session()
+    channel.exec_command("exec cat")
+    closer = threading.Thread(target=channel.close)
+    send = transport._send_user_message
+
+    def slowly(message: paramiko.Message) -> None:
+        if message.asbytes()[0] == paramiko.common.MSG_CHANNEL_DATA:
+            closer.start()
+            closer.join()
+            time.sleep(0.3)  # sshd's own CLOSE comes, and the channel is gone there
+        send(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "_send_user_message", slowly)
+        channel.send(b"data")
+    with pytest.raises(OSError, match="closed"):
+        channel.send(b"more")
+    assert connection.run("echo on").stdout == b"on\n"
 
 
 def test_a_command_that_closes_its_input(connection: Connection) -> None:
