@@ -74,7 +74,7 @@ def test_input_that_crosses_the_end_of_a_command(connection: Connection, world: 
 
 
 def test_a_close_waits_for_data_under_way(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """sshd ends the whole connection when data comes after a CLOSE."""
+    """Data after a CLOSE makes sshd end the whole connection."""
     transport = connection._opened.transport
     channel = transport.open_session()
     channel.exec_command("exec cat")
