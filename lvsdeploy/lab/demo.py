@@ -12,15 +12,18 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory import load
+from lvsdeploy.lab import requirements
 from lvsdeploy.lab.cluster import CLIENT, topology_of
 from lvsdeploy.lab.errors import LabError
 from lvsdeploy.lab.lab import Lab
@@ -28,12 +31,20 @@ from lvsdeploy.lab.pages import requests_script, serve_script
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lvsdeploy.inventory.model import Cluster, Service
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventories" / "demo.yaml"
 
+# What the machines run, on top of what every lab needs: program, Debian package.
+PROGRAMS = {
+    "arping": "iputils-arping",
+    "curl": "curl",
+    "ipvsadm": "ipvsadm",
+    "keepalived": "keepalived",
+    "python3": "python3",
+}
 REQUESTS = 40
 LONGEST_GAP = 5.0  # seconds: three advert intervals and the skew, and a request that waits a second
 PLAN_LINES = 14  # of the plan are shown; the diffs fill screens
@@ -66,6 +77,9 @@ def main() -> int:
 def _run(out: Console) -> int:
     if not INVENTORY.exists():
         raise LabError(f"{INVENTORY} is missing; the demo runs from a checkout, by `make demo`")
+    lacking = sorted(package for program, package in PROGRAMS.items() if not requirements.find(program))
+    if lacking:
+        raise LabError(f"install what is missing: apt-get install {' '.join(lacking)}")
     cluster = load(INVENTORY).cluster
     topology = topology_of(cluster)
     out.print(
@@ -111,14 +125,12 @@ class Demo:
     def say(self, text: str) -> None:
         self.out.print(f"   {text}", markup=False)
 
-    def table(self, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    def table(self, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left", no_wrap=True, header_style="dim")
         for row in rows:
             table.add_row(*row)
-        from rich.padding import Padding  # noqa: PLC0415
-
         self.out.print(Padding(table, (0, 0, 0, 3), expand=False))
 
     # What is checked.
@@ -130,12 +142,13 @@ class Demo:
         self.held += 1
 
     def await_(self, what: str, holds: Callable[[], bool], seconds: float = 20) -> None:
-        """Waits until it holds; Unexpected after `seconds`."""
+        """As `expect`, for what takes its time; `seconds` at most."""
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > deadline:
                 raise Unexpected(f"after {seconds:.0f} s still not: {what}")
             time.sleep(0.2)
+        self.held += 1
 
     # What is done.
 
@@ -191,7 +204,7 @@ class Demo:
 
     def owners(self) -> list[str]:
         """The machines whose MAC address answers when the client asks for the VIP, by name."""
-        arping = f"arping -b -c 3 -w 3 -I eth0 {self.vip}"
+        arping = f"arping -b -c 2 -w 2 -I eth0 {self.vip}"
         said = self.on(CLIENT, arping, check=False)
         macs = {line.split("[")[1].split("]")[0].lower() for line in said.splitlines() if "[" in line}
         names = {
@@ -266,14 +279,14 @@ def failing_over(demo: Demo) -> None:
         CLIENT,
         f"while :; do curl -s --max-time 1 http://{demo.vip}/ >/dev/null && date +%s.%N; sleep 0.05; done",
     )
-    demo.await_("requests are answered", lambda: len(_times(loop.output)) > 5)
+    demo.await_("requests are answered", lambda: len(_times(loop.output)) > 1)
     demo.by_hand(master, f"kill -9 $(pidof keepalived); ip address del {demo.vip}/32 dev eth0; ipvsadm -C")
     killed = time.time()
     demo.await_("the other director answers the client", lambda: max(_times(loop.output)) > killed + 1.5)
     time.sleep(1)
     loop.stop()
     times = _times(loop.output)
-    gap = max(after - before for before, after in zip(times, times[1:], strict=False))
+    gap = max(after - before for before, after in pairwise(times))
     now = _master(demo)
     demo.say(f"{now} has taken over; requests went unanswered for {gap:.1f} s")
     demo.expect(now != master, f"no other director took {demo.vip} over from {master}")
@@ -289,7 +302,6 @@ def recovering(demo: Demo) -> None:
     first = demo.cluster.directors[0].name
     demo.await_(f"{first} is MASTER again", lambda: _master(demo) == first)
     demo.say(f"{first} is MASTER again")
-    demo.held += 1
 
 
 def drifting(demo: Demo) -> None:
