@@ -1,15 +1,13 @@
 """The command line: flags, one call, an exit code. No logic.
 
-This module is all that `lvsdeploy --help` loads besides click: every verb imports what it needs when it runs.
+`lvsdeploy --help` loads this, the verbs' flags and click: every verb imports what it needs when it runs.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, NoReturn
 
 from lvsdeploy.errors import ExitCode, HostError, InventoryInvalid, LvsdeployError
 
@@ -19,24 +17,12 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the contract's codes; no traceback leaves without `--debug`."""
-    from lvsdeploy.cli.commands import lvsdeploy
-
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = lvsdeploy(arguments, prog_name="lvsdeploy", standalone_mode=False)
+        code = _run(arguments)
         sys.stdout.flush()
-    except click.UsageError as error:
-        error.show(sys.stderr)
-        code = ExitCode.USAGE
-    except click.Abort:
-        click.echo("Aborted; nothing was changed.", err=True)
-        code = ExitCode.FAILED
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        code = ExitCode.FAILED
     except KeyboardInterrupt:
-        click.echo("Interrupted. What was under way on a host was brought to its end there.", err=True)
-        code = ExitCode.FAILED
+        _leave("Interrupted. Nothing is left half done on any host.")
     except BrokenPipeError:
         # The reader of stdout has gone (`| head`). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,13 +35,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        click.echo(
+        print(
             f"lvsdeploy: internal error: {type(error).__name__}: {error}\n"
             "This is a bug. The same command with --debug shows where.",
-            err=True,
+            file=sys.stderr,
         )
         code = ExitCode.FAILED
     sys.exit(int(code or 0))
+
+
+def _run(arguments: Sequence[str] | None) -> int | None:
+    """The verb's exit code, or that of a command line which is none."""
+    import click
+
+    from lvsdeploy.cli.commands import lvsdeploy
+
+    try:
+        code: int | None = lvsdeploy(arguments, prog_name="lvsdeploy", standalone_mode=False)
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        return ExitCode.USAGE
+    except click.Abort as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # click's translation, wherever it came
+            raise KeyboardInterrupt from error
+        click.echo("Aborted; nothing was changed.", err=True)
+        return ExitCode.FAILED
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return ExitCode.FAILED
+    return code
+
+
+def _leave(line: str) -> NoReturn:
+    """Ends this process now: an ordinary exit waits for the threads that still wait for hosts."""
+    from lvsdeploy.execute.interruption import leave
+
+    leave(line)
 
 
 def _show(error: LvsdeployError) -> None:
@@ -64,6 +79,6 @@ def _show(error: LvsdeployError) -> None:
 
         show_findings(error.findings)
     where = f"{error.host}: " if isinstance(error, HostError) else ""
-    click.echo(f"lvsdeploy: {where}{error}", err=True)
+    print(f"lvsdeploy: {where}{error}", file=sys.stderr)
     if error.hint:
-        click.echo(f"  do: {error.hint}", err=True)
+        print(f"  do: {error.hint}", file=sys.stderr)

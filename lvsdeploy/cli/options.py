@@ -40,17 +40,26 @@ def shown(function: F) -> F:
         click.option(
             "--log-file",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Append progress to FILE.",
+            metavar="FILE",
+            help="Append progress to FILE, with times.",
         ),
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show progress, and the reasons of every finding."
+        ),
         click.option(
             "--color",
             type=click.Choice(("auto", "always", "never")),
             default="auto",
             show_default=True,
-            help="NO_COLOR in the environment means never.",
+            help="auto: on a terminal, unless NO_COLOR is set.",
         ),
-        click.option("--output", type=click.Choice(OUTPUTS), default="text", show_default=True),
+        click.option(
+            "--output",
+            type=click.Choice(OUTPUTS),
+            default="text",
+            show_default=True,
+            help="How the answer is written to stdout.",
+        ),
     ):
         function = option(function)
     return function
@@ -70,7 +79,7 @@ def hosts(function: F) -> F:
         click.option(
             "--limit",
             metavar="HOSTS",
-            help="Only these hosts: names, globs, @group, tag:NAME, comma-separated.",
+            help="Only these hosts, separated by commas: web1, web*, @group, tag:rack1.",
         ),
     ):
         function = option(function)
