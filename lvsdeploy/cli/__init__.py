@@ -35,10 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        print(
+        sys.stderr.write(
             f"lvsdeploy: internal error: {type(error).__name__}: {error}\n"
-            "This is a bug. The same command with --debug shows where.",
-            file=sys.stderr,
+            "This is a bug. The same command with --debug shows where.\n"
         )
         code = ExitCode.FAILED
     sys.exit(int(code or 0))
@@ -79,6 +78,6 @@ def _show(error: LvsdeployError) -> None:
 
         show_findings(error.findings)
     where = f"{error.host}: " if isinstance(error, HostError) else ""
-    print(f"lvsdeploy: {where}{error}", file=sys.stderr)
+    sys.stderr.write(f"lvsdeploy: {where}{error}\n")
     if error.hint:
-        print(f"  do: {error.hint}", file=sys.stderr)
+        sys.stderr.write(f"  do: {error.hint}\n")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from lvsdeploy.errors import LvsdeployError, UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -21,7 +25,19 @@ NO_TERMINAL_WIDTH = 500  # columns: a table in a file or a pipe is not cut
 
 
 def show(result: Result, common: Common) -> None:
-    """Writes a result to stdout in the chosen format."""
+    """Writes a result to stdout in the chosen format, all of it before this returns."""
+    try:
+        _write(result, common)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What could not be written is still in the buffer, and Python would try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LvsdeployError(f"cannot write the answer: {error.strerror}") from error
+
+
+def _write(result: Result, common: Common) -> None:
     match common.output:
         case "json":
             from lvsdeploy.report.as_json import as_json
@@ -69,19 +85,29 @@ def console(stream: TextIO, color: str) -> Console:
 @contextmanager
 def progress(common: Common) -> Iterator[Callable[[str], None]]:
     """A function for lines of progress: to stderr on a terminal or with -v, and to the log file."""
-    log = common.log_file.open("a", encoding="utf-8") if common.log_file is not None else None
+    log = _log(common.log_file) if common.log_file is not None else None
     loud = common.verbose or sys.stderr.isatty()
 
     def write(line: str) -> None:
-        if loud:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-        if log is not None:
-            log.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
-            log.flush()
+        # A terminal that has gone or a full disk must not stop a change half way through the cluster.
+        with suppress(OSError):
+            if loud:
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
+        with suppress(OSError):
+            if log is not None:
+                log.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
 
     try:
         yield write
     finally:
         if log is not None:
-            log.close()
+            with suppress(OSError):
+                log.close()
+
+
+def _log(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise UsageError(f"--log-file: {path}: {error.strerror}") from error

@@ -1,7 +1,8 @@
 """A whole cluster, read, changed in order, and read again.
 
 The order is what keeps clients served: real servers before directors, since a director must not send packets
-to a machine that would drop them; among the directors first those that hold no VIP, then the one that does.
+to a machine that would drop them, and after them where a VIP is taken away; among the directors first those
+that hold no VIP, then the one that does. What fails stops what comes after it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from lvsdeploy.execute.host import Host
+from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.plan import live
-from lvsdeploy.plan.change import Failure, Plan, Role
+from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
 from lvsdeploy.results import Applied
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Session:
         self._connector = connector
         self._parallel = max(1, min(parallel, MOST_AT_ONCE, len(self.hosts) or 1))
         self._progress = progress
+        self._interruption = Interruption(lambda: [h.name for h in self.hosts if h.under_way])
 
     def __enter__(self) -> Self:
         return self
@@ -81,19 +84,22 @@ class Session:
         )
 
     def apply(self) -> Applied:
-        """Carries out the plan in order and reads again; what failed stops what depends on it."""
+        """Carries out the plan in order and reads again; what failed stops what depends on it.
+
+        The first Ctrl-C or SIGTERM lets what is under way on hosts come to its end, and leaves the rest.
+        """
         before = {h.name: h.plan for h in self.hosts if h.plan is not None}
         left: list[Failure] = []
         real_servers = [h for h in self.hosts if h.role is Role.REAL_SERVER]
-        self._wave(real_servers, left)
-        not_ready = [h.name for h in real_servers if h.failure is not None or self._refused(h)]
-        for director in self._directors_in_order():
-            if not_ready and _to_change(director):
-                left.append(_left(director, f"not every real server is ready: {', '.join(not_ready)}"))
-            else:
-                self._wave([director], left)
-        if any(h.changed for h in self._directors_in_order()):
-            self._let_vrrp_settle()
+        with self._interruption:
+            last = [h for h in real_servers if _withdraws(h)]
+            first = [h for h in real_servers if h not in last]
+            self._wave(first, left)
+            not_ready = self._not_ready(first)
+            self._change_directors(not_ready, left)
+            self._withdraw(last, left)
+            if any(h.changed for h in self._directors_in_order()):
+                self._let_vrrp_settle()
         return Applied(
             changed=tuple(before[h.name] for h in self.hosts if h.changed),
             left=tuple(left),
@@ -101,18 +107,50 @@ class Session:
             after=self.plan(),
         )
 
+    def _change_directors(self, not_ready: list[str], left: list[Failure]) -> None:
+        """One after the other; one that fails leaves those after it, and their VIPs, as they are."""
+        failed: list[str] = []
+        for director in self._directors_in_order():
+            if _to_change(director) and not_ready:
+                why = f"not every real server is ready: {', '.join(not_ready)}"
+                left.append(_left(director, why, self._without(not_ready)))
+            elif _to_change(director) and failed:
+                why = f"directors are changed one after the other, and {', '.join(failed)} is not ready"
+                left.append(_left(director, why, self._without(failed)))
+            else:
+                self._wave([director], left)
+            failed += self._not_ready([director])
+
+    def _withdraw(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
+        """VIPs go from real servers only when no director sends them packets any more."""
+        directors = self._directors_in_order()
+        waiting = [h.name for h in directors if _to_change(h)] + self._not_ready(directors)
+        if not waiting:
+            self._wave(real_servers, left)
+            return
+        names = ", ".join(dict.fromkeys(waiting))
+        why = f"it gives up a VIP, and directors may still send packets there: {names}"
+        left += [_left(h, why, self._without(waiting)) for h in real_servers]
+
+    def _without(self, names: Sequence[str]) -> str:
+        others = ",".join(h.name for h in self.hosts if h.name not in names)
+        return f"Mend {', '.join(names)} and apply again, or go on without: --limit {others}"
+
     def _wave(self, hosts: Sequence[Host], left: list[Failure]) -> None:
-        left += [
-            _left(host, "its findings refuse the change")
-            for host in hosts
-            if _to_change(host) and self._refused(host)
-        ]
-        ready = [h for h in hosts if _to_change(h) and not self._refused(h)]
-        for host in ready:
-            self._progress(f"{host.name}: applying")
-        self._at_once(Host.change, ready)
-        for host in ready:
-            self._progress(f"{host.name}: {'failed' if host.failure else 'done'}")
+        refused = self._refused()
+        to_change = [h for h in hosts if _to_change(h)]
+        left += [_left(h, "its findings refuse the change") for h in to_change if h.name in refused]
+        ready = [h for h in to_change if h.name not in refused]
+        self._at_once(self._change, ready)
+        missed = [h for h in ready if not h.changed and h.failure is None]
+        left += [_left(h, "interrupted before its turn") for h in missed]
+
+    def _change(self, host: Host) -> None:
+        if self._interruption.asked:
+            return
+        self._progress(f"{host.name}: applying")
+        host.change()
+        self._progress(f"{host.name}: {'failed' if host.failure else 'done'}")
 
     def _directors_in_order(self) -> list[Host]:
         """BACKUP directors first."""
@@ -126,9 +164,13 @@ class Session:
 
         A keepalived that has just started is BACKUP until three advert intervals have passed in silence.
         """
-        directors = [h for h in self.hosts if h.role is Role.DIRECTOR and h.observation is not None]
+        directors = [
+            h
+            for h in self.hosts
+            if h.role is Role.DIRECTOR and h.observation is not None and h.failure is None
+        ]
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
-        while self._about_the_cluster() and time.monotonic() < deadline:
+        while self._about_the_cluster() and time.monotonic() < deadline and not self._interruption.asked:
             time.sleep(0.5)
             self._at_once(lambda host: host.read(self._connector), directors)
 
@@ -137,9 +179,15 @@ class Session:
         states = {name: observation.state for name, observation in seen.items()}
         return live.about_the_cluster(self.cluster, states, whole=self._whole())
 
-    def _refused(self, host: Host) -> bool:
-        own = host.plan.findings if host.plan is not None else ()
-        return any(f.is_error and f.host == host.name for f in (*own, *self._about_the_cluster()))
+    def _not_ready(self, hosts: Iterable[Host]) -> list[str]:
+        refused = self._refused()
+        return [h.name for h in hosts if h.failure is not None or h.name in refused]
+
+    def _refused(self) -> frozenset[str]:
+        """The hosts that must not be changed, by what was found on them."""
+        plans = [h.plan for h in self.hosts if h.plan is not None]
+        own = [f for plan in plans for f in plan.findings]
+        return frozenset(f.host for f in (*own, *self._about_the_cluster()) if f.is_error and f.host)
 
     def _whole(self) -> bool:
         """All directors were read, and keepalived runs on each."""
@@ -152,13 +200,25 @@ class Session:
         )
 
     def _at_once(self, action: Callable[[Host], None], hosts: Iterable[Host]) -> None:
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="host") as pool:
+        pool = ThreadPoolExecutor(self._parallel, thread_name_prefix="host")
+        try:
             list(pool.map(action, hosts))
+        finally:
+            # Not waited for: after Ctrl-C, hosts that are slow to be read are of no interest.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _to_change(host: Host) -> bool:
     return host.failure is None and host.plan is not None and bool(host.plan.changes)
 
 
-def _left(host: Host, why: str) -> Failure:
-    return Failure(host.name, f"not changed: {why}")
+def _withdraws(host: Host) -> bool:
+    """A VIP that was declared goes from this host, and none comes."""
+    changes = host.plan.changes if host.plan is not None else ()
+    addresses = [change for change in changes if change.kind is Kind.ADDRESS]
+    comes = any(change.action is Action.CREATE for change in addresses)
+    return not comes and any(change.reason is Reason.LEFT_OVER for change in addresses)
+
+
+def _left(host: Host, why: str, hint: str = "") -> Failure:
+    return Failure(host.name, f"not changed: {why}", hint=hint)

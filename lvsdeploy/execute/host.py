@@ -5,14 +5,17 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
+import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import MANIFEST, desired_state, probe_paths, route_is_managed, unit_names
 from lvsdeploy.desired.director import PROGRAMS
 from lvsdeploy.desired.table import expected_table
-from lvsdeploy.errors import ChangeFailed, HostError
+from lvsdeploy.errors import BecomeRefused, ChangeFailed, HostError, LvsdeployError
 from lvsdeploy.execute.transaction import Outcome, Program, build, read_outcome
 from lvsdeploy.inventory.model import Director
 from lvsdeploy.observe import Observation, Request, parse, probe_command
@@ -20,9 +23,12 @@ from lvsdeploy.plan.change import Failure, HostPlan, Role
 from lvsdeploy.plan.context import Context
 from lvsdeploy.plan.host import plan_host
 from lvsdeploy.plan.record import read_record
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh import Connection, Connector, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lvsdeploy.inventory.model import Cluster, RealServer
 
 READ_TIMEOUT = 60.0  # seconds
@@ -41,6 +47,7 @@ class Host:
     plan: HostPlan | None = None
     failure: Failure | None = None
     changed: bool = False
+    under_way: bool = False  # being changed at this moment
     _connection: Connection | None = field(default=None, repr=False)
 
     @property
@@ -52,8 +59,8 @@ class Host:
         return Role.DIRECTOR if isinstance(self.declared, Director) else Role.REAL_SERVER
 
     def read(self, connector: Connector) -> None:
-        """Connects if need be, reads the host and plans; a HostError becomes `failure`."""
-        try:
+        """Connects if need be, reads the host and plans; what goes wrong becomes `failure`."""
+        with self._failing():
             if self._connection is None:
                 target = Target(self.name, self.declared.address, self.declared.ssh)
                 self._connection = connector.connect(target)
@@ -61,30 +68,51 @@ class Host:
             command, stdin = probe_command(request)
             answer = self._connection.run(command, stdin=stdin, timeout=READ_TIMEOUT)
             self._seen(answer.stdout, request)
-        except HostError as error:
-            self.failure = as_failure(error)
 
     def change(self) -> None:
-        """Carries out the plan and reads again; a HostError becomes `failure`.
+        """Carries out the plan and reads again; what goes wrong becomes `failure`.
 
         The host must then be as declared. A table that keepalived left different is mended in a second
         round: a reload does not touch what somebody changed in the kernel behind its back.
         """
+        self.under_way = True
         try:
-            for _round in (1, 2):
-                if self.plan is None or not self.plan.steps():
-                    break
-                self._transact(self.plan)
-            if self.plan is not None and self.plan.changes:
-                names = ", ".join(f"{c.kind} {c.name}: {c.detail}" for c in self.plan.changes[:5])
-                raise ChangeFailed(
-                    self.name,
-                    "the change was made, and the host is still not as declared",
-                    detail=names,
-                    undone=False,
-                )
+            with self._failing():
+                self._change()
+        finally:
+            self.under_way = False
+
+    def _change(self) -> None:
+        for _round in (1, 2):
+            if self.plan is None or not self.plan.steps():
+                break
+            self._transact(self.plan)
+        if self.plan is not None and self.plan.changes:
+            names = "\n".join(f"{c.kind} {c.name}: {c.detail}" for c in self.plan.changes[:5])
+            raise ChangeFailed(
+                self.name,
+                "the change was made, and the host is still not as declared",
+                detail=names,
+                undone=False,
+            )
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """One host's error, a bug of ours too, must not take the other hosts' results with it."""
+        try:
+            yield
         except HostError as error:
             self.failure = as_failure(error)
+        except LvsdeployError:
+            raise  # about the cluster, and every host would say it
+        except Exception as error:  # noqa: BLE001 — see above
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            self.failure = Failure(
+                self.name,
+                f"internal error: {type(error).__name__}: {error}",
+                hint="This is a bug; please report it with the line above.",
+                detail=f"{Path(last.filename).name}:{last.lineno} in {last.name}",
+            )
 
     def close(self) -> None:
         if self._connection is not None:
@@ -104,7 +132,7 @@ class Host:
             table=table,
         )
         answer = self._connection.run(program.command, stdin=program.stdin, timeout=CHANGE_TIMEOUT)
-        outcome = read_outcome(self.name, answer.stdout, steps, token)
+        outcome = read_outcome(self.name, answer.stdout, steps, token, said=answer.stderr)
         self._refuse(outcome)
         self.changed = True
         self._seen(outcome.reading, request)
@@ -139,6 +167,14 @@ class Host:
 
     def _seen(self, answer: bytes, request: Request) -> None:
         observation = parse(self.name, answer, request)
+        if not observation.facts.root:
+            # What such a user cannot read would look like drift.
+            user = printable(self._connection.user) if self._connection is not None else "the user"
+            raise BecomeRefused(
+                self.name,
+                f"logged in as {user}, who is not root: sysctls, addresses and the IPVS table are root's",
+                hint="Set `ssh: {become: true}` to go through sudo, or log in as root.",
+            )
         self.observation = observation
         self.plan = plan_host(context_of(self.cluster, self.name, observation, adopt=self.adopt), self.role)
 

@@ -74,14 +74,17 @@ def build(
     return Program(shlex.join(words), stdin)
 
 
-def read_outcome(host: str, answer: bytes, steps: Sequence[Step], token: str) -> Outcome:
-    """What the transaction on `host` answered; AnswerInvalid when it broke off."""
+def read_outcome(
+    host: str, answer: bytes, steps: Sequence[Step], token: str, *, said: bytes = b""
+) -> Outcome:
+    """What the transaction on `host` answered; AnswerInvalid when it broke off. `said` came on stderr."""
     mark = f"{token} ".encode()
     start = answer.find(mark)
     if start < 0:
+        reason = "; ".join(_lines(said.decode("utf-8", "replace")).splitlines()[-3:])
         raise AnswerInvalid(
             host,
-            "the change gave no answer",
+            f"the change gave no answer{': ' if reason else ''}{reason}",
             hint="Run `lvsdeploy check` to see what state the host is in.",
         )
     verdict, _, rest = answer[start + len(mark) :].partition(b"\n")

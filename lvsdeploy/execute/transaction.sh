@@ -9,6 +9,7 @@ lock=$2
 contents=$3
 log=$work/log
 undo_count=0
+undoing=
 
 # A lost connection or Ctrl-C at the other end must not stop a transaction half way.
 trap '' HUP INT PIPE
@@ -16,12 +17,14 @@ trap '' HUP INT PIPE
 # --- undo: one file a step, one word a line, so that no value is ever read as shell ------------------------
 
 on_undo() {
+    [ -z "$undoing" ] || return 0 # what undoes is not itself undone
     undo_count=$((undo_count + 1))
     printf '%s\n' "$@" >"$work/undo.$undo_count"
 }
 
 undo_all() {
     undone=yes
+    undoing=yes
     while [ "$undo_count" -gt 0 ]; do
         set --
         while IFS= read -r word; do set -- "$@" "$word"; done <"$work/undo.$undo_count"
@@ -52,9 +55,10 @@ stage() {
     make_parents "$1" || return 1
     new=$(beside "$1")
     on_undo rm -f "$new"
-    cut_out "$4" "$5" >"$new" || return 1
-    written=$(sha256sum <"$new") || return 1
-    [ "${written%% *}" = "$6" ] || { echo "$1 was not written whole (is the disk full?)"; return 1; }
+    cut_out "$4" "$5" >"$new" && written=$(sha256sum <"$new") && [ "${written%% *}" = "$6" ] || {
+        echo "$1 was not written whole: is the disk full, or read-only?"
+        return 1
+    }
     chown "$3" "$new" && chmod "$2" "$new"
 }
 
@@ -76,10 +80,17 @@ remove() {
     save "$1" && rm -f "$1" && rmdir_if_empty "${1%/*}"
 }
 
+# A copy that an earlier adoption left is kept as well: it is somebody's file.
 keep_copy() {
-    [ -e "$1.before-lvsdeploy" ] && return 0
-    on_undo rm -f "$1.before-lvsdeploy"
-    cp -p "$1" "$1.before-lvsdeploy"
+    copy=$1.before-lvsdeploy
+    number=1
+    while [ -e "$copy" ]; do
+        [ "$(sha256sum <"$1")" = "$(sha256sum <"$copy")" ] && return 0
+        number=$((number + 1))
+        copy=$1.before-lvsdeploy.$number
+    done
+    on_undo rm -f "$copy"
+    cp -p "$1" "$copy"
 }
 
 # keepalived warns about words it does not know and goes on; such a warning names a line, and is a refusal here.
@@ -88,7 +99,9 @@ test_keepalived() {
     keepalived -t -f "$new" >"$work/test" 2>&1
     code=$?
     while IFS= read -r line; do
-        case $line in *"$new"*) line="${line%%"$new"*}$1${line#*"$new"}" ;; esac
+        while :; do
+            case $line in *"$new"*) line="${line%%"$new"*}$1${line#*"$new"}" ;; *) break ;; esac
+        done
         printf '%s\n' "$line"
     done <"$work/test"
     [ "$code" -eq 0 ] || { echo "keepalived -t refuses the new configuration (exit $code)"; return 1; }
@@ -268,36 +281,62 @@ unit_do() {
 
 # --- the lock and the frame of the answer -----------------------------------------------------------------------
 
+# The lock is one file, and comes into being whole, by link(2): process, its folder, who and since when.
 take_lock() {
-    if ! mkdir "$lock" 2>/dev/null; then
-        read -r holder since <"$lock/owner" 2>/dev/null || holder=
-        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
+    printf '%s %s %s\n' "$$" "$work" "$owner" >"$work/lock"
+    tries=3
+    while ! ln "$work/lock" "$lock" 2>/dev/null; do
+        if [ "$tries" -eq 0 ]; then
+            echo "cannot take the lock $lock; nothing was changed" >&2
+            return 1
+        fi
+        tries=$((tries - 1))
+        if held "$lock"; then
             printf '%s busy\n%s\n' "$token" "$since"
             return 1
         fi
-        # Its holder is gone: a host that was switched off, or a killed shell.
-        rm -rf "$lock" && mkdir "$lock" || return 1
-    fi
-    printf '%s %s\n' "$$" "$owner" >"$lock/owner"
+        # Its holder was killed. Another apply may see that now, too, and be quicker.
+        mv "$lock" "$work/stale" 2>/dev/null || continue
+        if held "$work/stale"; then
+            ln "$work/stale" "$lock" 2>/dev/null
+        else
+            case $folder in "${work%/*}"/apply.*) rm -rf "$folder" ;; esac
+        fi
+    done
+}
+
+# Is the holder named in the file $1 at work? Another process may have got its number since.
+held() {
+    holder=
+    folder=
+    since=
+    { read -r holder folder since <"$1"; } 2>/dev/null
+    [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null || return 1
+    case "$(tr '\0' ' ' <"/proc/$holder/cmdline")" in *lvsdeploy*) return 0 ;; esac
+    return 1
 }
 
 step_number=0
 
 step() {
     step_number=$((step_number + 1))
-    "$@" >"$log" 2>&1 && return 0
-    printf '%s failed %s\n' "$token" "$step_number"
-    cat "$log"
-    undo_all >"$log" 2>&1
-    printf '\n%s undone %s\n' "$token" "$undone"
-    cat "$log"
-    return 1
+    "$@" >"$log" 2>&1
 }
 
+# Nothing is said before the work is done: whoever reads may have stopped reading, and then a word blocks.
 transaction() {
     take_lock || return 0
-    steps && printf '%s done\n' "$token"
-    rm -rf "$lock"
+    if steps; then
+        rm -f "$lock"
+        printf '%s done\n' "$token"
+    else
+        undo_all >"$work/trouble" 2>&1
+        rm -f "$lock"
+        printf '%s failed %s\n' "$token" "$step_number"
+        cat "$log"
+        printf '\n%s undone %s\n' "$token" "$undone"
+        cat "$work/trouble"
+    fi
     printf '\n%s read\n' "$token"
     read_back
 }

@@ -142,7 +142,8 @@ def test_addresses_and_sysctls_are_set_and_taken_away(run: Run) -> None:
 
 def test_the_default_route_is_replaced_and_put_back(run: Run) -> None:
     network = (
-        "ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up && ip address add 10.2.0.21/24 dev eth0"
+        "ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up"
+        " && ip address add 10.2.0.21/24 dev eth0"
         " && ip route add default via 10.2.0.254 dev eth0 proto static metric 0"
     )
     route = Step(Phase.ROUTE, ("route_default", "10.2.0.1"))
@@ -165,16 +166,44 @@ def test_a_cut_transfer_changes_nothing(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_second_apply_is_told_who_holds_the_lock(run: Run, tmp_path: Path) -> None:
-    held = 'mkdir /run/lvsdeploy/lock && echo "$$ bob@laptop, since ten" >/run/lvsdeploy/lock/owner'
+    held = 'echo "$$ /run/lvsdeploy/apply.x bob@laptop, since ten" >/run/lvsdeploy/lock'
     outcome = run(*write(tmp_path / "file", b"x"), before=held)
     assert outcome.busy == "bob@laptop, since ten"
     assert not (tmp_path / "file").exists()
 
 
 def test_the_lock_of_a_dead_holder_is_taken_over(run: Run, tmp_path: Path) -> None:
-    stale = "mkdir /run/lvsdeploy/lock && echo 4194300 bob >/run/lvsdeploy/lock/owner"
-    assert run(*write(tmp_path / "file", b"x"), before=stale).failed is None
-    assert (tmp_path / "file").read_bytes() == b"x"
+    # PID 1 lives, and is nobody's transaction: a number that has been given away again.
+    for pid in ("4194300", "1"):
+        stale = f"mkdir /run/lvsdeploy/apply.x && echo {pid} /run/lvsdeploy/apply.x bob >/run/lvsdeploy/lock"
+        outcome = run(*write(tmp_path / pid, b"x"), before=stale, after="ls -A /run/lvsdeploy")
+        assert outcome.failed is None
+        assert (tmp_path / pid).read_bytes() == b"x"
+        assert run.said == "", "what the dead holder left is gone"
+
+
+def test_no_undo_is_undone_for_ever(run: Run) -> None:
+    """The interface of an address that goes is away when it should come back."""
+    outcome = run(
+        Step(Phase.WITHDRAW, ("address_del", "dummy0", "192.0.2.51/32")),
+        Step(Phase.WITHDRAW, ("ip", "link", "del", "dummy0")),
+        FAIL,
+        before="ip link add dummy0 type veth && ip address add 192.0.2.51/32 dev dummy0",
+    )
+    assert outcome.failed == FAIL
+    assert not outcome.undone
+    assert "could not undo: address_add dummy0 192.0.2.51/32" in outcome.detail
+
+
+def test_every_adopted_file_has_its_copy(run: Run, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    for text in ("first", "first", "second"):
+        conf.write_text(text)
+        adopt = Step(Phase.WITHDRAW, ("keep_copy", str(conf)))
+        stage, place = write(conf, b"ours")
+        assert run(stage, adopt, place).failed is None
+    assert (tmp_path / "conf.before-lvsdeploy").read_text() == "first"
+    assert (tmp_path / "conf.before-lvsdeploy.2").read_text() == "second"
 
 
 def test_keepalived_refuses_and_the_old_file_stays(run: Run, tmp_path: Path) -> None:
