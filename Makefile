@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What the lab's machines run (they share this machine's programs), and what the tests call.
-PACKAGES := busybox curl dash e2fsprogs iproute2 iptables iputils-arping iputils-ping ipvsadm keepalived kmod \
+PACKAGES := busybox curl dash gcc iproute2 iptables iputils-arping iputils-ping ipvsadm keepalived kmod \
 	openssh-client openssh-server procps python3-venv sudo systemd systemd-sysv tcpdump user-mode-linux
 
 .PHONY: setup demo test test-quick lint bench golden reference format clean

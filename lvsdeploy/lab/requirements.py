@@ -75,10 +75,17 @@ def check(machines: Iterable[Machine], *, needs_uml: bool) -> None:
             "this kernel has no IPVS or no tunnels (`modprobe ip_vs` fails), "
             "so directors run on a User-Mode Linux kernel"
         )
+    if needs_uml and needs_xstate() and find("gcc") is None:
+        packages.add("gcc")
     if packages:
         lacks.append(f"install what is missing: apt-get install {' '.join(sorted(packages))}")
     if lacks:
         raise LabError("the lab cannot start here: " + "; ".join(lacks))
+
+
+def needs_xstate() -> bool:
+    """Whether the processor has registers that User-Mode Linux needs help with; see xstate.c."""
+    return "amx_tile" in Path("/proc/cpuinfo").read_text("ascii", errors="replace").split()
 
 
 def _succeeds(*argv: str) -> bool:

@@ -6,12 +6,6 @@
  * bytes and refuses less with EFAULT (xstateregs_set in arch/x86/kernel/fpu/regset.c), and UML panics
  * at its first program: "ptrace set fp regs failed, errno = 14". So the rest is added here; it is
  * unused, since no process in UML can ask for tiles.
- *
- * xstate.so is this file, built on Debian 12 by
- *   gcc -Os -shared -fPIC -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables
- *       -fcf-protection=none -Wl,-s,--build-id=none,-z,noseparate-code,-z,norelro,--hash-style=sysv
- *       -o xstate.so xstate.c
- * It is kept built, so that a lab needs no compiler.
  */
 
 #define SYS_PTRACE 101
