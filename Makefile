@@ -47,14 +47,23 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/shellcheck $$(git ls-files '*.sh')
+	$(BIN)/shellcheck $$(find lvsdeploy tests -name '*.sh')
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The pages of docs/reference, from the code.
+reference: setup
+	$(BIN)/python -m lvsdeploy.inventory.reference
+	$(BIN)/python -m lvsdeploy.cli.reference
+
+# The files that tests compare with, written anew: read the diff before you commit it.
+golden: setup
+	LVSDEPLOY_GOLDEN=write $(BIN)/python -m pytest -q tests/desired tests/inventory
+
 bench: setup .make/packages
 	$(SUDO) $(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .make $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	$(SUDO) rm -rf .make $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
