@@ -21,6 +21,11 @@ def printable(text: str | bytes, *, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def host_word(text: str | bytes) -> str:
+    """A name or a version that a host gave: printable, and at most 200 characters."""
+    return printable(text, longest=200)
+
+
 def visible(line: str) -> str:
     r"""A line of a file as it is, white space included, with what acts on a terminal written as `\x1b`."""
     return "".join(c if c in "\t " or unicodedata.category(c)[0] not in "CZ" else _escaped(c) for c in line)

@@ -183,7 +183,7 @@ def _ssh(draft: Draft, own: Mapping[str, Any], path: KeyPath) -> SshSettings | N
         identity_file=files.get("identity_file"),
         known_hosts=files.get("known_hosts"),
         proxy_jump=merged.get("proxy_jump"),
-        connect_timeout=float(merged.get("connect_timeout", 10)),
+        connect_timeout=float(merged["connect_timeout"]) if "connect_timeout" in merged else None,
     )
 
 

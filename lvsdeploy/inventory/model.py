@@ -81,7 +81,7 @@ class SshSettings:
     identity_file: Path | None = None
     known_hosts: Path | None = None
     proxy_jump: str | None = None
-    connect_timeout: float = 10.0  # seconds
+    connect_timeout: float | None = None  # seconds
 
 
 @dataclass(frozen=True)

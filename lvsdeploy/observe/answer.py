@@ -10,7 +10,7 @@ from lvsdeploy.errors import AnswerInvalid
 from lvsdeploy.observe import checkers, connections, facts, files, ipvs_table, network, units
 from lvsdeploy.observe.frames import Section, sections
 from lvsdeploy.observe.observation import TABLE, Observation
-from lvsdeploy.observe.text import clean
+from lvsdeploy.printable import printable
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.sysctl import conf
@@ -90,7 +90,7 @@ class _Reader:
         except (ValueError, LookupError) as error:
             raise AnswerInvalid(
                 self.host,
-                f"the answer about {name} cannot be read: {clean(str(error))}",
+                f"the answer about {name} cannot be read: {printable(str(error))}",
                 hint="Run it again. If that does not help, please report it with the host's system.",
             ) from error
 

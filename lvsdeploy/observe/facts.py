@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from lvsdeploy.observe.text import clean
+from lvsdeploy.printable import host_word
 from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _VERSION = re.compile(r"\bv?(\d+(?:\.\d+)+[\w.+~-]*)")
 
 def lacking(lines: Iterable[str]) -> list[str]:
     """Programs that the probe itself needs, and the host has not."""
-    return [clean(name) for word, _, name in map(_split, lines) if word == "lacks"]
+    return [host_word(name) for word, _, name in map(_split, lines) if word == "lacks"]
 
 
 def parse(
@@ -50,14 +50,14 @@ def parse(
             values.setdefault(word, rest)
     loaded, loadable = _modules(modules)
     return Facts(
-        hostname=clean(values.get("hostname", "")),
+        hostname=host_word(values.get("hostname", "")),
         os_id=release.get("ID", ""),
         os_version=release.get("VERSION_ID", ""),
-        kernel=clean(values.get("kernel", "")),
+        kernel=host_word(values.get("kernel", "")),
         service_manager=ServiceManager(values.get("manager", "")),
         package_manager=_package_manager(release, managers),
         root=values.get("uid") == "0",
-        programs={clean(name): _version(rest) for name, _, rest in map(_split, programs)},
+        programs={host_word(name): _version(rest) for name, _, rest in map(_split, programs)},
         modules=frozenset(loaded),
         available_modules=frozenset(loaded | loadable),
         links=links,
@@ -74,7 +74,7 @@ def _unquoted(value: str) -> str:
         words = shlex.split(value)
     except ValueError:
         words = [value]
-    return clean(" ".join(words))
+    return host_word(" ".join(words))
 
 
 def _package_manager(release: Mapping[str, str], found: list[PackageManager]) -> PackageManager | None:
@@ -86,7 +86,7 @@ def _package_manager(release: Mapping[str, str], found: list[PackageManager]) ->
 def _version(text: str) -> str:
     """`2.2.7` of `Keepalived v2.2.7 (01/16,2022)`; all of the words when no version is among them."""
     match = _VERSION.search(text)
-    return clean(match[1] if match else text)
+    return host_word(match[1] if match else text)
 
 
 def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -103,10 +103,10 @@ def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:
     for line in lines:
         first, _, rest = line.partition(" ")
         if first == "loaded":
-            loaded.add(clean(rest))
+            loaded.add(host_word(rest))
         elif "/" not in first:
-            loaded.add(clean(first))
+            loaded.add(host_word(first))
         else:
             name = first.rstrip(":").rpartition("/")[2].partition(".")[0].replace("-", "_")
-            (loadable if first.endswith(":") else loaded).add(clean(name))
+            (loadable if first.endswith(":") else loaded).add(host_word(name))
     return loaded, loadable

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lvsdeploy.observe.text import clean
+from lvsdeploy.printable import host_word
 from lvsdeploy.state.file import File, FileKind
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Stat:
         raw = int(mode, 16)
         # a number stands for an owner that has no name here
         names = [
-            str(int(number)) if name in ("UNKNOWN", "") else clean(name)
+            str(int(number)) if name in ("UNKNOWN", "") else host_word(name)
             for number, name in ((uid, user), (gid, group))
         ]
         kind = _KINDS.get(stat.S_IFMT(raw), FileKind.OTHER)

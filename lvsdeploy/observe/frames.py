@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lvsdeploy.errors import AnswerInvalid
-from lvsdeploy.observe.text import clean
+from lvsdeploy.printable import printable
 
 VERSION = "1"
 
@@ -31,7 +31,7 @@ def sections(host: str, answer: bytes, token: str) -> dict[str, Section]:
     """Sections by name. AnswerInvalid when the answer is none, is cut short or of another version."""
     before, *parts = (b"\n" + answer).split(f"\n{token} ".encode())
     if not parts:
-        said = clean(before)
+        said = printable(before, longest=200)
         raise AnswerInvalid(
             host,
             f"no answer to the probe; the host said: {said}" if said else "no answer to the probe",
@@ -46,7 +46,7 @@ def sections(host: str, answer: bytes, token: str) -> dict[str, Section]:
     if last != "end":
         raise AnswerInvalid(
             host,
-            f"the answer breaks off after its section `{clean(last)}`",
+            f"the answer breaks off after its section `{printable(last)}`",
             hint="The connection was cut, or the probe was killed. Run the command again.",
         )
     if "begin" not in found or found["begin"].word != VERSION:

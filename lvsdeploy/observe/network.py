@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
-from lvsdeploy.observe.text import clean
+from lvsdeploy.printable import host_word
 from lvsdeploy.state.network import Address, Route
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def parse(lines: Iterable[str]) -> Network:
     routes: dict[Route, None] = {}
     for line in lines:
         if match := _LINK.match(line):
-            links[clean(match[1])] = {"UP", "LOWER_UP"} <= set(match[2].split(","))
+            links[host_word(match[1])] = {"UP", "LOWER_UP"} <= set(match[2].split(","))
         elif match := _ADDRESS.match(line):
-            address = Address(clean(match[1]), ip_interface(_local(match[2], match[3])))
+            address = Address(host_word(match[1]), ip_interface(_local(match[2], match[3])))
             addresses.add(address)
             if {"tentative", "dadfailed"} & set(match[3].split()):
                 tentative.add(address)
@@ -74,7 +74,7 @@ def _routes(line: str) -> Iterable[Route]:
         if via in ("inet", "inet6"):  # an IPv4 route by way of an IPv6 gateway (RFC 5549)
             via = _after(hop, via)
         device = _after(hop, "dev")
-        yield Route(ip_address(via) if via else None, clean(device) if device else None, metric)
+        yield Route(ip_address(via) if via else None, host_word(device) if device else None, metric)
 
 
 def _after(text: str, word: str) -> str | None:

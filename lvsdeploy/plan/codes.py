@@ -11,21 +11,21 @@ _LVS_DR = "http://www.linuxvirtualserver.org/VS-DRouting.html"
 NOT_ROOT = code(
     "LVS501",
     Severity.ERROR,
-    "not root on the host",
+    "Not root on the host.",
     why="Sysctls, addresses and the IPVS table can be read whole and set by root alone.",
     fix="Log in as root, or set `ssh: {become: true}` to go through `sudo -n`.",
 )
 NO_IPVS = code(
     "LVS502",
     Severity.ERROR,
-    "the director's kernel has no IPVS",
+    "The director's kernel has no IPVS.",
     why="A director is IPVS: without the module ip_vs there is nothing that could balance.",
     fix="Install the distribution's full kernel: those for clouds and containers often lack the module.",
 )
 NOT_ITS_ADDRESS = code(
     "LVS503",
     Severity.ERROR,
-    "the host does not have the address that the inventory gives it",
+    "The host does not have the address that the inventory gives it.",
     why="Packets are forwarded from the DIP and to the RIP. If no interface has that address, either the "
     "inventory is wrong or this is another machine than the one that is meant.",
     fix="Correct the address in the inventory, or give it to the host.",
@@ -33,14 +33,14 @@ NOT_ITS_ADDRESS = code(
 UNREAD = code(
     "LVS504",
     Severity.ERROR,
-    "something on the host could not be read",
+    "Something on the host could not be read.",
     why="What cannot be read cannot be compared, and is not overwritten blindly.",
     fix="Look at it on the host; the message says why it could not be read.",
 )
 NO_INSIDE_ADDRESS = code(
     "LVS505",
     Severity.ERROR,
-    "a NAT director has no address of its own on the inside",
+    "A NAT director has no address of its own on the inside.",
     why="The gateway address moves with VRRP, so the BACKUP does not have it. Without an address of its own "
     "on the inside network it cannot check the real servers, its table stays empty, and a failover takes as "
     "long as the next round of checks.",
@@ -49,7 +49,7 @@ NO_INSIDE_ADDRESS = code(
 NOT_ONE_NETWORK = code(
     "LVS511",
     Severity.ERROR,
-    "DR with a real server outside the director's networks",
+    "DR with a real server outside the director's networks.",
     why="DR rewrites only the frame's destination MAC, so director and real server must share one network: "
     "the RIP must lie in a subnet of one of the director's interfaces.",
     fix="Give the real server an address in the director's network, or use mode nat.",
@@ -58,7 +58,7 @@ NOT_ONE_NETWORK = code(
 BYPASS = code(
     "LVS512",
     Severity.WARNING,
-    "NAT replies bypass the director",
+    "NAT replies bypass the director.",
     why="In NAT the director rewrites the source of every reply back to the VIP. A reply that takes another "
     "way reaches the client with the real server's own address, and the client drops it.",
     fix="Set the default route through the gateway by hand, or declare `nat: {configure_gateway: true}`.",
@@ -66,7 +66,7 @@ BYPASS = code(
 NOT_A_FILE = code(
     "LVS520",
     Severity.ERROR,
-    "a managed path is not a regular file",
+    "A managed path is not a regular file.",
     why="Writing through a link would change something else than this path, and a directory cannot be "
     "replaced by a file.",
     fix="Move it away and apply again.",
@@ -74,7 +74,7 @@ NOT_A_FILE = code(
 FOREIGN = code(
     "LVS521",
     Severity.ERROR,
-    "a file that somebody else wrote stands where lvsdeploy would write",
+    "A file that somebody else wrote stands where lvsdeploy would write.",
     why="lvsdeploy's record on this host does not have the file, and its content is not the declared one.",
     fix="Look at it first. `apply --adopt` takes it over and keeps a copy beside it, with the ending "
     "`.before-lvsdeploy`.",
@@ -82,21 +82,21 @@ FOREIGN = code(
 NO_PACKAGES = code(
     "LVS522",
     Severity.ERROR,
-    "a program is missing, and nothing can install it",
+    "A program is missing, and nothing can install it.",
     why="lvsdeploy installs what a director needs with apt-get, dnf, yum, zypper, apk or pacman.",
     fix="Install the program by hand and apply again.",
 )
 CHECK_FAILS = code(
     "LVS530",
     Severity.WARNING,
-    "a health check keeps a real server out",
+    "A health check keeps a real server out.",
     why="keepalived took the real server out by itself; this is not drift, and apply does not put it back.",
     fix="Look at the service on the real server; it comes back when its check succeeds.",
 )
 TWO_HOLDERS = code(
     "LVS541",
     Severity.ERROR,
-    "a VIP is on more than one director",
+    "A VIP is on more than one director.",
     why="Each of them believes to be the MASTER, so the network sees one address twice and clients end up "
     "with either.",
     fix="The directors do not hear each other's VRRP: let IP protocol 112 pass between them, and compare "
@@ -106,7 +106,7 @@ TWO_HOLDERS = code(
 NO_HOLDER = code(
     "LVS542",
     Severity.ERROR,
-    "a VIP is on no director",
+    "A VIP is on no director.",
     why="keepalived runs on every director and none is MASTER, so no client reaches the virtual services.",
     fix="See keepalived's log on the directors: FAULT means that an interface it tracks is down.",
 )

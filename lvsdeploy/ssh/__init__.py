@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.ssh.printable import printable
 from lvsdeploy.ssh.target import Answer, Target
 
 if TYPE_CHECKING:
     from lvsdeploy.ssh.connection import Connection
     from lvsdeploy.ssh.connector import Connector
 
-__all__ = ["Answer", "Connection", "Connector", "Target", "printable"]
+__all__ = ["Answer", "Connection", "Connector", "Target"]
 
 
 def __getattr__(name: str) -> Any:

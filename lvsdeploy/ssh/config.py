@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from paramiko.config import SSHConfig, SSHConfigDict
 from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
 
-from lvsdeploy.inventory.model import SshSettings
 from lvsdeploy.ssh.faults import Fault
 from lvsdeploy.ssh.keys import DEFAULT_NAMES
-from lvsdeploy.ssh.known_hosts import DEFAULT_PORT, host_key_name
+from lvsdeploy.ssh.known_hosts import DEFAULT_PORT, DEFAULT_TIMEOUT, host_key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lvsdeploy.inventory.model import SshSettings
     from lvsdeploy.ssh.target import Target
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -133,8 +133,8 @@ class SshConfig:
         if jump_host and not listed and settings.identity_file:
             listed = (settings.identity_file.expanduser(),)
         timeout = settings.connect_timeout
-        if timeout == SshSettings.connect_timeout:  # the default: nobody said so
-            timeout = _number(options, "connecttimeout", timeout) or timeout
+        if timeout is None:
+            timeout = _number(options, "connecttimeout", DEFAULT_TIMEOUT) or DEFAULT_TIMEOUT
         return Hop(
             name=name,
             host=host,

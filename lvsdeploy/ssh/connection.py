@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import paramiko
 
 from lvsdeploy.errors import BecomeRefused, HostError, Unreachable
-from lvsdeploy.ssh.printable import printable
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.target import Answer
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import fabric
 import paramiko
 from paramiko.config import SSHConfig
 
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.config import SYSTEM_CONFIG, Hop, SshConfig
 from lvsdeploy.ssh.connection import Connection
 from lvsdeploy.ssh.faults import ClosedAtOnce, Fault
 from lvsdeploy.ssh.keys import Agent, KeyFile
 from lvsdeploy.ssh.known_hosts import HostKeys, KnownHostsFile
 from lvsdeploy.ssh.login import Login
-from lvsdeploy.ssh.printable import printable
 from lvsdeploy.ssh.quick import ProxySocket, open_proxy, open_tcp
 from lvsdeploy.ssh.transport import Transport, VerifyHostKey, transport_factory
 

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.faults import Fault
-from lvsdeploy.ssh.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 DEFAULT_PORT = 22
+DEFAULT_TIMEOUT = 10  # seconds, for a connection and what is said before the login
 _KEY_FIELDS = 3  # names, type, key
 
 

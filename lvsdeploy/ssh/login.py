@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 from paramiko.auth_strategy import AuthStrategy
 
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.faults import Fault, Refused
-from lvsdeploy.ssh.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,8 +15,8 @@ import tempfile
 import threading
 from typing import IO, Any
 
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.faults import Fault
-from lvsdeploy.ssh.printable import printable
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 

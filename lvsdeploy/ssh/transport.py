@@ -11,8 +11,8 @@ import paramiko
 from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.transport import ServiceRequestingTransport
 
+from lvsdeploy.printable import printable
 from lvsdeploy.ssh.channel import SteadyChannel
-from lvsdeploy.ssh.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -129,7 +129,7 @@ def test_the_agents_socket(tmp_path: Path) -> None:
 def test_connect_timeout(route: Callable[..., tuple[Hop, ...]]) -> None:
     assert route("ConnectTimeout 3\n")[0].timeout == 3
     assert route("ConnectTimeout 3\n", connect_timeout=4.5)[0].timeout == 4.5
-    assert route("")[0].timeout == SshSettings.connect_timeout
+    assert route("")[0].timeout == 10
 
 
 def test_include(route: Callable[..., tuple[Hop, ...]], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsdeploy.ssh import printable
+from lvsdeploy.printable import printable
 
 
 @pytest.mark.parametrize(
