@@ -60,6 +60,7 @@ def _foreign(context: Context, wanted: File, there: File | None) -> bool:
         there is not None
         and there.kind is FileKind.REGULAR
         and wanted.path not in context.record.files
+        and wanted.path != context.record.path  # the record does not list itself
         and there.content != wanted.content
     )
 
@@ -84,7 +85,9 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
         action, detail = Action.CREATE, "missing" if reason is Reason.DRIFT else ""
     else:
         action, detail = Action.UPDATE, "; ".join(_differences(wanted, there))
-        if recorded is None:
+        if path == context.record.path:
+            reason = Reason.DRIFT if there.content == wanted.content else Reason.DECLARED
+        elif recorded is None:
             reason = Reason.FOREIGN
         else:
             edited = there.digest != recorded or there.content == wanted.content
