@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
 
 
+def director_modules(cluster: Cluster) -> tuple[str, ...]:
+    """The kernel modules that the cluster's virtual services need, sorted."""
+    schedulers = {service.scheduler for service in cluster.services}
+    return ("ip_vs", *sorted(f"ip_vs_{scheduler}" for scheduler in schedulers))
+
+
 def director_state(
     cluster: Cluster, director: Director, templates: Templates, table: Mapping[ServiceKey, VirtualService]
 ) -> HostState:

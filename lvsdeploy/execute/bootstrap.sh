@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Receives a transaction on stdin and runs it. $1: bytes of its script, $2: bytes in all.
 # All of it is on the host before anything runs: a connection that breaks while sending changes nothing.
 # Neither that nor Ctrl-C at the other end leaves anything behind.

@@ -124,12 +124,12 @@ class Session:
     def _withdraw(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
         """VIPs go from real servers only when no director sends them packets any more."""
         directors = self._directors_in_order()
-        waiting = [h.name for h in directors if _to_change(h)] + self._not_ready(directors)
+        not_ready = self._not_ready(directors)
+        waiting = [h.name for h in directors if _to_change(h) or h.name in not_ready]
         if not waiting:
             self._wave(real_servers, left)
             return
-        names = ", ".join(dict.fromkeys(waiting))
-        why = f"it gives up a VIP, and directors may still send packets there: {names}"
+        why = f"it gives up a VIP, and directors may still send packets there: {', '.join(waiting)}"
         left += [_left(h, why, self._without(waiting)) for h in real_servers]
 
     def _without(self, names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import MANIFEST, desired_state, probe_paths, route_is_managed, unit_names
-from lvsdeploy.desired.director import PROGRAMS
+from lvsdeploy.desired.director import PROGRAMS, director_modules
 from lvsdeploy.desired.table import expected_table
 from lvsdeploy.errors import BecomeRefused, ChangeFailed, HostError, LvsdeployError
 from lvsdeploy.execute.transaction import Outcome, Program, build, read_outcome
@@ -145,11 +145,10 @@ class Host:
                 hint="Wait until it has ended. Nothing was changed here.",
             )
         if outcome.failed is not None:
-            step = " ".join(outcome.failed.words[:2])
             end = "everything was put back" if outcome.undone else "NOT everything could be put back"
             raise ChangeFailed(
                 self.name,
-                f"`{step}` failed; {end}",
+                f"could not {outcome.failed.title}; {end}",
                 detail=outcome.detail,
                 undone=outcome.undone,
             )
@@ -160,7 +159,7 @@ class Host:
             files={p: tuple(known.values()) for p, known in probe_paths(self.cluster, self.name).items()},
             units=unit_names(self.cluster, self.name),
             programs=tuple(sorted(PROGRAMS)) if is_director else ("ip",),
-            modules=("ip_vs",) if is_director else (),
+            modules=director_modules(self.cluster) if is_director else (),
             table=frozenset(expected_table(self.cluster).values()) if is_director else None,
             counters=is_director and self.counters,
         )

@@ -173,18 +173,21 @@ route_restore() {
 }
 
 # table N UNDO-WORDS... WORDS...: runs ipvsadm WORDS; the first N words undo it.
+# One command is one change: if it fails there is nothing of it to undo.
 table() {
     count=$1
     shift
-    if [ "$count" -gt 0 ]; then
+    : >"$work/back"
+    while [ "$count" -gt 0 ]; do
+        printf '%s\n' "$1" >>"$work/back"
+        shift
+        count=$((count - 1))
+    done
+    ipvsadm "$@" || return 1
+    if [ -s "$work/back" ]; then
         on_undo ipvsadm
-        while [ "$count" -gt 0 ]; do
-            printf '%s\n' "$1" >>"$work/undo.$undo_count"
-            shift
-            count=$((count - 1))
-        done
+        cat "$work/back" >>"$work/undo.$undo_count"
     fi
-    ipvsadm "$@"
 }
 
 # keepalived acts on a reload when it gets round to it. Wait until the table is as declared, 5 seconds at most:

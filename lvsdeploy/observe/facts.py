@@ -10,7 +10,7 @@ from lvsdeploy.printable import host_word
 from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _OF_FAMILY = {
     "debian": (PackageManager.APT,),
@@ -34,7 +34,7 @@ def lacking(lines: Iterable[str]) -> list[str]:
 
 
 def parse(
-    host: Iterable[str], programs: Iterable[str], modules: Iterable[str], links: Mapping[str, bool]
+    host: Iterable[str], programs: Iterable[str], modules: Sequence[str], links: Mapping[str, bool]
 ) -> Facts:
     """Facts from the sections of these names. ValueError for a service manager that is none."""
     values: dict[str, str] = {}
@@ -60,6 +60,7 @@ def parse(
         programs={host_word(name): _version(rest) for name, _, rest in map(_split, programs)},
         modules=frozenset(loaded),
         available_modules=frozenset(loaded | loadable),
+        modules_listed="listed" in modules,
         links=links,
     )
 
@@ -92,7 +93,8 @@ def _version(text: str) -> str:
 def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:
     """(loaded or built in, loadable) modules.
 
-    The lines are of four kinds:
+    The lines are of five kinds:
+    listed                                   the folder of modules can be read
     loaded ip_vs                             /sys/module has it
     ip_vs 184320 2 ip_vs_rr, Live 0x0        /proc/modules
     kernel/net/netfilter/ipvs/ip_vs.ko       modules.builtin
@@ -102,6 +104,8 @@ def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:
     loadable: set[str] = set()
     for line in lines:
         first, _, rest = line.partition(" ")
+        if line == "listed":
+            continue
         if first == "loaded":
             loaded.add(host_word(rest))
         elif "/" not in first:

@@ -169,6 +169,9 @@ for name in $programs; do
   fi
 done
 section modules
+if [ -r "/lib/modules/$release/modules.dep" ]; then
+  printf "%s\n" listed
+fi
 pattern=
 for line in $modules; do
   name=${line%% *}

@@ -40,6 +40,36 @@ class Step:
     words: tuple[str, ...]
     content: bytes | None = None
 
+    @property
+    def title(self) -> str:
+        """What the step does, in words that follow "could not"."""
+        function, *words = self.words
+        match function:
+            case "table":
+                return "run `ipvsadm " + " ".join(words[1 + int(words[0]) :]) + "`"
+            case "stage" | "place":
+                return f"write {words[0]}"
+            case "sysctl_set":
+                return f"set {words[0]} to {words[1]}"
+            case _:
+                return " ".join((_TITLES.get(function, function), *words))
+
+
+_TITLES = {
+    "install_package": "install with",
+    "test_keepalived": "accept",
+    "keep_copy": "keep a copy of",
+    "remove": "remove",
+    "manager_reload": "run systemctl daemon-reload",
+    "address_add": "add the address on",
+    "address_del": "take away the address on",
+    "route_default": "set the default route via",
+    "unit_enable": "have started at boot",
+    "unit_start": "start",
+    "unit_reload": "reload",
+    "unit_remove": "stop and disable",
+}
+
 
 class Kind(StrEnum):
     """What kind of thing changes."""

@@ -46,6 +46,20 @@ NO_INSIDE_ADDRESS = code(
     "long as the next round of checks.",
     fix="Give each director an address of its own in the gateway's network, on `nat.interface`.",
 )
+NO_SCHEDULER = code(
+    "LVS507",
+    Severity.ERROR,
+    "A director's kernel lacks a scheduler that a service asks for.",
+    why="keepalived says so in its log alone and goes on without the virtual service.",
+    fix="Choose another scheduler, or install a kernel that has it: mh came with Linux 4.18, twos with 5.15.",
+)
+NO_INTERFACE = code(
+    "LVS506",
+    Severity.ERROR,
+    "the host has no interface of the declared name",
+    why="What is set on an interface by its name is in effect nowhere when there is no such interface.",
+    fix="Correct the interface's name in the inventory, or bring the interface up on the host.",
+)
 NOT_ONE_NETWORK = code(
     "LVS511",
     Severity.ERROR,
@@ -86,12 +100,40 @@ NO_PACKAGES = code(
     why="lvsdeploy installs what a director needs with apt-get, dnf, yum, zypper, apk or pacman.",
     fix="Install the program by hand and apply again.",
 )
+NO_RECORD = code(
+    "LVS523",
+    Severity.ERROR,
+    "lvsdeploy's record on the host cannot be used",
+    why="The record tells what lvsdeploy put there from what others did. Without it nothing on the host can "
+    "be called ours, so nothing of it is changed or removed.",
+    fix="Apply with the lvsdeploy that wrote it. Or run `apply --adopt`: it starts a new record, keeps "
+    "a copy of this one beside it, and takes over what is declared.",
+)
+FOREIGN_TABLE = code(
+    "LVS524",
+    Severity.ERROR,
+    "the IPVS table holds what somebody else put there",
+    why="A director's table is declared whole, so apply would change or remove these virtual services, and "
+    "clients of theirs would lose their connections.",
+    fix="See with `ipvsadm -Sn` whose they are. Declare them, or let `apply --adopt` make the table as "
+    "declared.",
+)
 CHECK_FAILS = code(
     "LVS530",
     Severity.WARNING,
     "A health check keeps a real server out.",
     why="keepalived took the real server out by itself; this is not drift, and apply does not put it back.",
     fix="Look at the service on the real server; it comes back when its check succeeds.",
+)
+CHECK_UNKNOWN = code(
+    "LVS531",
+    Severity.WARNING,
+    "a real server is out of the table, and keepalived does not tell why",
+    why="keepalived takes a real server out when its health check fails, and somebody may have removed it by "
+    "hand. keepalived tells what its checks found since 2.0.14 only, so the two cannot be told apart, and "
+    "apply does not send clients to a real server that may have failed.",
+    fix="Look at the service on the real server. If it is well, put it back with `ipvsadm -a`, or update "
+    "keepalived.",
 )
 TWO_HOLDERS = code(
     "LVS541",

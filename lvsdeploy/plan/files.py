@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.paths import KEEPALIVED_CONF
+from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
+from lvsdeploy.plan.diffs import diff
+from lvsdeploy.plan.record import is_record
 from lvsdeploy.state.file import File, FileKind
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ _UNIT_FOLDERS = ("/etc/systemd/system/",)
 
 
 def changes(context: Context) -> Iterator[Change]:
-    """Files to write and left-over files to remove."""
+    """Files to write and left-over files to remove. What could not be read is left alone."""
     for path, wanted in context.desired.files.items():
         there = context.actual.files.get(path)
-        if there is not None and there.kind is not FileKind.REGULAR:
+        if path in context.unread or (there is not None and there.kind is not FileKind.REGULAR):
             continue
         if _foreign(context, wanted, there) and not context.adopt:
             continue
@@ -31,7 +32,9 @@ def changes(context: Context) -> Iterator[Change]:
             yield _write(context, wanted, there)
     for path, digest in context.record.files.items():
         there = context.actual.files.get(path)
-        if path not in context.desired.files and there is not None:
+        if path in context.desired.files or path in context.unread or there is None:
+            continue
+        if there.kind is FileKind.REGULAR:  # lvsdeploy writes no others: this one took the place of ours
             yield _remove(there, edited=there.digest != digest)
     record = context.record.path
     if record and record not in context.desired.files:
@@ -41,9 +44,12 @@ def changes(context: Context) -> Iterator[Change]:
 
 def findings(context: Context) -> Iterator[Finding]:
     """Paths that must not be written to."""
-    for path, wanted in context.desired.files.items():
-        there = context.actual.files.get(path)
-        if there is None:
+    problem = context.record.problem
+    for path, there in context.actual.files.items():
+        if problem and is_record(path) and not context.adopt:
+            yield codes.NO_RECORD.finding(f"{path} cannot be used: {problem}", host=context.host)
+        wanted = context.desired.files.get(path)
+        if wanted is None:
             continue
         if there.kind is not FileKind.REGULAR:
             yield codes.NOT_A_FILE.finding(
@@ -51,7 +57,7 @@ def findings(context: Context) -> Iterator[Finding]:
                 host=context.host,
                 fix=f"Move it away (mv {path} {path}.old) and apply again.",
             )
-        elif _foreign(context, wanted, there) and not context.adopt:
+        elif _foreign(context, wanted, there) and not (context.adopt or _unknown(context, path)):
             yield codes.FOREIGN.finding(f"{path} was written by somebody else", host=context.host)
 
 
@@ -62,6 +68,15 @@ def _foreign(context: Context, wanted: File, there: File | None) -> bool:
         and wanted.path not in context.record.files
         and wanted.path != context.record.path  # the record does not list itself
         and there.content != wanted.content
+    )
+
+
+def _unknown(context: Context, path: str) -> bool:
+    """Whether there is no telling whose a file is; another finding says why."""
+    return (
+        path in context.unread
+        or (is_record(path) and bool(context.record.problem))
+        or any(is_record(unread) for unread in context.unread)
     )
 
 
@@ -79,6 +94,9 @@ def _differences(wanted: File, there: File) -> list[str]:
 def _write(context: Context, wanted: File, there: File | None) -> Change:
     path = wanted.path
     recorded = context.record.files.get(path)
+    if path == context.record.path and there is not None:
+        # It follows from all else that is declared, and its own digest is nowhere.
+        recorded = there.digest
     if there is None:
         reason = context.reason(as_recorded=recorded is not None)
         reason = Reason.NEW if reason is Reason.DECLARED else reason
@@ -92,6 +110,8 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
         else:
             edited = there.digest != recorded or there.content == wanted.content
             reason = Reason.DRIFT if edited else Reason.DECLARED
+            if recorded not in (there.digest, wanted.digest) and there.content != wanted.content:
+                detail += " (edited on the host, and declared otherwise than at the last apply)"
     steps = [
         Step(Phase.STAGE, ("stage", path, f"{wanted.mode:04o}", wanted.owner), wanted.content),
         Step(Phase.PLACE, ("place", path)),
@@ -99,7 +119,7 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
     if reason is Reason.FOREIGN and there is not None and there.content != wanted.content:
         steps.append(Step(Phase.WITHDRAW, ("keep_copy", path)))
     steps += _around(context, path, content_changes=there is None or there.content != wanted.content)
-    return Change(Kind.FILE, path, action, reason, detail, _diff(wanted, there), tuple(steps))
+    return Change(Kind.FILE, path, action, reason, detail, diff(path, there, wanted), tuple(steps))
 
 
 def _around(context: Context, path: str, *, content_changes: bool) -> Iterator[Step]:
@@ -108,10 +128,10 @@ def _around(context: Context, path: str, *, content_changes: bool) -> Iterator[S
         return
     if path == KEEPALIVED_CONF:
         yield Step(Phase.TEST, ("test_keepalived", path))
-        unit = context.actual.units.get("keepalived")
+        unit = context.actual.units.get(KEEPALIVED_UNIT)
         if unit is not None and unit.active:
-            yield Step(Phase.PREPARE, ("on_undo", "unit_reload", "keepalived"))
-            yield Step(Phase.UNIT, ("unit_reload", "keepalived"))
+            yield Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT))
+            yield Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT))
     elif path.startswith(_UNIT_FOLDERS):
         yield Step(Phase.PREPARE, ("on_undo", "manager_reload"))
         yield Step(Phase.MANAGER, ("manager_reload",))
@@ -123,24 +143,12 @@ def _remove(there: File, *, edited: bool) -> Change:
         steps.append(Step(Phase.PREPARE, ("on_undo", "manager_reload")))
         steps.append(Step(Phase.MANAGER, ("manager_reload",)))
     detail = "edited since lvsdeploy wrote it" if edited else ""
-    diff = _unified(there.shown(), "", there.path)
-    return Change(Kind.FILE, there.path, Action.DELETE, Reason.LEFT_OVER, detail, diff, tuple(steps))
-
-
-def _diff(wanted: File, there: File | None) -> str:
-    before = there.shown() if there is not None else ""
-    after = wanted.shown()
-    if before == after and there is not None and wanted.content != there.content:
-        return "  (only a masked secret differs)\n"
-    return _unified(before, after, wanted.path)
-
-
-def _unified(before: str, after: str, path: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(),
-        after.splitlines(),
-        fromfile=f"{path} (on the host)",
-        tofile=f"{path} (declared)",
-        lineterm="",
+    return Change(
+        Kind.FILE,
+        there.path,
+        Action.DELETE,
+        Reason.LEFT_OVER,
+        detail,
+        diff(there.path, there, None),
+        tuple(steps),
     )
-    return "".join(f"{line}\n" for line in lines)

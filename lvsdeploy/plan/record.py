@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
+from lvsdeploy.desired.manifest import FORMAT
+from lvsdeploy.state.file import FileKind
 from lvsdeploy.state.network import Address
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class Record:
     """What the last apply left on a host. An empty one: nothing yet."""
 
     path: str = ""  # of the manifest it was read from; "" when there is none
+    problem: str = ""  # why a manifest that is there counts as none
     files: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256
     sysctls: Mapping[str, int] = field(default_factory=dict)
     addresses: frozenset[Address] = frozenset()
@@ -31,27 +34,34 @@ class Record:
         return bool(self.path)
 
 
+def is_record(path: str) -> bool:
+    """Whether this is the path of a manifest, of whichever cluster."""
+    return path.startswith("/var/lib/lvsdeploy/") and path.endswith("/manifest.json")
+
+
 def read_record(manifest: File | None) -> Record:
     """The record in a manifest.
 
-    One that cannot be read counts as none: then nothing is ours, and nothing is removed or overwritten
-    because of it.
+    One that cannot be read counts as none and says why (`problem`): then nothing is ours, and nothing is
+    removed or overwritten because of it.
     """
-    if manifest is None:
+    if manifest is None or manifest.kind is not FileKind.REGULAR:
         return Record()
     try:
         data: Any = json.loads(manifest.content)
-        if data["format"] != 1:
-            return Record()
+        if data["format"] != FORMAT:
+            return Record(problem="it is in the format of another version of lvsdeploy")
+        files = {str(path): str(digest) for path, digest in data["files"].items()}
         return Record(
             path=manifest.path,
-            files={str(path): str(digest) for path, digest in data["files"].items()},
+            # The manifest is ours as much as what it lists, and cannot hold its own digest.
+            files={**files, manifest.path: manifest.digest},
             sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
             addresses=frozenset(_address(text) for text in data["addresses"]),
             units=frozenset(str(name) for name in data["units"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return Record()
+        return Record(problem="it is not what lvsdeploy writes")
 
 
 def _address(text: str) -> Address:

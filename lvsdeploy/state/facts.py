@@ -47,4 +47,5 @@ class Facts:
     programs: Mapping[str, str] = field(default_factory=dict)  # program found on PATH -> its version
     modules: frozenset[str] = frozenset()  # kernel modules loaded or built in, of those asked about
     available_modules: frozenset[str] = frozenset()  # those that modprobe could load
+    modules_listed: bool = True  # False: only loaded modules can be seen, as in a container
     links: Mapping[str, bool] = field(default_factory=dict)  # interface -> is its link up

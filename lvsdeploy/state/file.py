@@ -7,7 +7,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-_SECRET_WORDS = re.compile(rb"^(\s*auth_pass\s+).*$", re.MULTILINE)
+# In keepalived.conf: VRRP's password, that of the SSL block, and a `$PASSWORD=` that one of them refers to.
+# They may stand behind a comment's sign, or behind another word on the line.
+_SECRET_WORDS = re.compile(
+    rb"(\b(?:auth_pass|password)[ \t]+|^[ \t]*\$\w*pass\w*[ \t]*=)([^\n]+)", re.MULTILINE | re.IGNORECASE
+)
 
 
 class FileKind(StrEnum):
@@ -41,3 +45,7 @@ class File:
     def shown(self) -> str:
         """The content for people: secrets masked, undecodable bytes replaced."""
         return _SECRET_WORDS.sub(rb"\1********", self.content).decode("utf-8", "replace")
+
+    def secrets(self) -> tuple[bytes, ...]:
+        """What `shown` masks, in order: only to tell whether it differs."""
+        return tuple(match[2].strip() for match in _SECRET_WORDS.finditer(self.content))

@@ -1,4 +1,4 @@
-"""A cluster that lives in a lab for the length of a test module: its inventory, its machines, what clients see."""
+"""A cluster that lives in a lab for the length of a test module: inventory, machines, what clients see."""
 
 from __future__ import annotations
 
@@ -35,13 +35,26 @@ class Living:
 
     def run(self, *arguments: str, code: int | None = 0, inventory: Path | None = None) -> str:
         """`lvsdeploy VERB [options] INVENTORY`; its stdout. Fails unless it exits with `code`."""
-        verb, *rest = arguments
-        argv = [sys.executable, "-m", "lvsdeploy", verb, *rest, str(inventory or self.inventory)]
-        done: subprocess.CompletedProcess[str] = self.lab.run(argv, timeout=300)
+        done = self.attempt(*arguments, inventory=inventory)
         if code is not None:
             assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + (done.stderr if code not in (0, 2, None) else "")
+
+    def attempt(self, *arguments: str, inventory: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """As `run`, whatever it exits with: both outputs and the exit code, and no traceback."""
+        done = self.lab.run(self.argv(*arguments, inventory=inventory), timeout=300)
         assert "Traceback" not in done.stderr + done.stdout
-        return done.stdout + (done.stderr if code not in (0, 2) else "")
+        return done
+
+    def argv(self, verb: str, *rest: str, inventory: Path | None = None) -> list[str]:
+        """The command line of a verb, for `lab.popen`."""
+        return [sys.executable, "-m", "lvsdeploy", verb, *rest, str(inventory or self.inventory)]
+
+    def variant(self, name: str, changes: Mapping[str, Any]) -> Path:
+        """Another inventory beside the first, which differs by `changes`; None takes a key away."""
+        path = self.inventory.with_name(f"{name}.yaml")
+        path.write_text(yaml.safe_dump(_merged(self.declared, changes), sort_keys=False))
+        return path
 
     def drift(self) -> list[str]:
         """What `check` finds to differ, as `host: kind name [reason]`; [] when all is as declared."""
@@ -114,10 +127,22 @@ def living(
         "identity_file": "./lab/id_ed25519",
         "known_hosts": "./lab/known_hosts",
     }
-    declared = {**declared, "ssh": ssh}
+    declared = {**declared, "ssh": {**ssh, **declared.get("ssh", {})}}
     inventory.write_text(yaml.safe_dump(declared, sort_keys=False))
     topology = topology_of(load(inventory).cluster, init=init)
     with Lab(topology, directory=folder / "lab") as lab:
         cluster = Living(lab, inventory, declared)
         cluster.serve(serve)
         yield cluster
+
+
+def _merged(declared: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(declared)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            merged[key] = _merged(merged.get(key, {}), value)
+        else:
+            merged[key] = value
+    return merged
