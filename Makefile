@@ -23,14 +23,10 @@ setup: .make/venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-# A freshly installed daemon must not start on this machine: only the lab's machines run it.
-.make/packages:
+.make/packages: Makefile .ci/packages
 	@mkdir -p .make
 	@missing=$$(dpkg-query -W -f '$${Status} $${Package}\n' $(PACKAGES) 2>&1 | grep -vc '^install ok installed'); \
-	if [ "$$missing" -gt 0 ]; then \
-		$(SUDO) apt-get -qq update && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qqy --no-install-recommends install $(PACKAGES); \
-	fi
+	if [ "$$missing" -gt 0 ]; then $(SUDO) .ci/packages $(PACKAGES); fi
 	@touch $@
 
 demo: setup .make/packages
@@ -47,7 +43,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/shellcheck $$(find lvsdeploy tests -name '*.sh')
+	$(BIN)/shellcheck .ci/* $$(find lvsdeploy tests -name '*.sh')
 
 format: setup
 	$(BIN)/ruff check --fix .
