@@ -56,7 +56,7 @@ NO_SCHEDULER = code(
 NO_INTERFACE = code(
     "LVS506",
     Severity.ERROR,
-    "the host has no interface of the declared name",
+    "The host has no interface of the declared name.",
     why="What is set on an interface by its name is in effect nowhere when there is no such interface.",
     fix="Correct the interface's name in the inventory, or bring the interface up on the host.",
 )
@@ -103,7 +103,7 @@ NO_PACKAGES = code(
 NO_RECORD = code(
     "LVS523",
     Severity.ERROR,
-    "lvsdeploy's record on the host cannot be used",
+    "The record of lvsdeploy on the host cannot be used.",
     why="The record tells what lvsdeploy put there from what others did. Without it nothing on the host can "
     "be called ours, so nothing of it is changed or removed.",
     fix="Apply with the lvsdeploy that wrote it. Or run `apply --adopt`: it starts a new record, keeps "
@@ -112,7 +112,7 @@ NO_RECORD = code(
 FOREIGN_TABLE = code(
     "LVS524",
     Severity.ERROR,
-    "the IPVS table holds what somebody else put there",
+    "The IPVS table holds what somebody else put there.",
     why="A director's table is declared whole, so apply would change or remove these virtual services, and "
     "clients of theirs would lose their connections.",
     fix="See with `ipvsadm -Sn` whose they are. Declare them, or let `apply --adopt` make the table as "
@@ -128,7 +128,7 @@ CHECK_FAILS = code(
 CHECK_UNKNOWN = code(
     "LVS531",
     Severity.WARNING,
-    "a real server is out of the table, and keepalived does not tell why",
+    "A real server is out of the table, and keepalived does not tell why.",
     why="keepalived takes a real server out when its health check fails, and somebody may have removed it by "
     "hand. keepalived tells what its checks found since 2.0.14 only, so the two cannot be told apart, and "
     "apply does not send clients to a real server that may have failed.",

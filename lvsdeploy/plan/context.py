@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lvsdeploy.plan.change import Reason
-from lvsdeploy.plan.record import Record
+from lvsdeploy.plan.record import Record, is_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,15 @@ class Context:
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
     adopt: bool = False  # files that somebody else wrote may be taken over
     route_is_managed: bool = True  # the default route is set by us; False: only checked
+
+    @property
+    def as_recorded(self) -> bool:
+        """Whether the declaration is still the one that was last applied here, as far as files tell."""
+        return all(
+            self.record.files.get(path) == file.digest
+            for path, file in self.desired.files.items()
+            if not is_record(path)
+        )
 
     def reason(self, *, as_recorded: bool) -> Reason:
         """Why a thing differs that the record has just as declared (`as_recorded`), or has not."""

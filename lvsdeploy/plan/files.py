@@ -94,9 +94,6 @@ def _differences(wanted: File, there: File) -> list[str]:
 def _write(context: Context, wanted: File, there: File | None) -> Change:
     path = wanted.path
     recorded = context.record.files.get(path)
-    if path == context.record.path and there is not None:
-        # It follows from all else that is declared, and its own digest is nowhere.
-        recorded = there.digest
     if there is None:
         reason = context.reason(as_recorded=recorded is not None)
         reason = Reason.NEW if reason is Reason.DECLARED else reason
@@ -104,6 +101,7 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
     else:
         action, detail = Action.UPDATE, "; ".join(_differences(wanted, there))
         if path == context.record.path:
+            # It follows from all else that is declared, and its own digest is nowhere.
             reason = Reason.DRIFT if there.content == wanted.content else Reason.DECLARED
         elif recorded is None:
             reason = Reason.FOREIGN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import files, live, network, sysctls, table, units
-from lvsdeploy.plan.change import Change, HostPlan, Kind, Role
+from lvsdeploy.plan.change import Change, HostPlan, Role
 
 if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
@@ -25,17 +25,9 @@ def plan_host(context: Context, role: Role) -> HostPlan:
     findings = (
         *units.package_findings(context),
         *files.findings(context),
+        *sysctls.findings(context),
         *network.route_findings(context),
         *live.findings(context, role),
         *table.findings(context),
     )
     return HostPlan(context.host, role, tuple(changes), tuple(findings))
-
-
-def mended_by_hand(plan: HostPlan) -> tuple[Change, ...]:
-    """Changes of a plan without the record's own file: what an operator would call a change."""
-    return tuple(
-        change
-        for change in plan.changes
-        if not (change.kind is Kind.FILE and change.name.endswith("/manifest.json"))
-    )

@@ -51,11 +51,9 @@ def read_record(manifest: File | None) -> Record:
         data: Any = json.loads(manifest.content)
         if data["format"] != FORMAT:
             return Record(problem="it is in the format of another version of lvsdeploy")
-        files = {str(path): str(digest) for path, digest in data["files"].items()}
         return Record(
             path=manifest.path,
-            # The manifest is ours as much as what it lists, and cannot hold its own digest.
-            files={**files, manifest.path: manifest.digest},
+            files={str(path): str(digest) for path, digest in data["files"].items()},
             sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
             addresses=frozenset(_address(text) for text in data["addresses"]),
             units=frozenset(str(name) for name in data["units"]),

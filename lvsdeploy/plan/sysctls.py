@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Step
 from lvsdeploy.state.sysctl import COMBINED, conf, effective, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
 
 def changes(context: Context) -> Iterator[Change]:
     """Sysctls whose effective value is not the declared one.
 
-    An interface's value that will be right once `conf.all` is, is mended by `conf.all` alone.
+    An interface's value that will be right once `conf.all` is, is mended by `conf.all` alone. A key that the
+    host does not have is a finding.
     """
     wanted_keys = context.desired.sysctls
     now = context.actual.sysctls
     after_all = {**now, **{key: value for key, value in wanted_keys.items() if _is_base(key)}}
     for key, wanted in wanted_keys.items():
         in_effect = effective(now, key)
-        if in_effect == wanted or (not _is_base(key) and effective(after_all, key) == wanted):
+        if (
+            in_effect is None
+            or in_effect == wanted
+            or (not _is_base(key) and effective(after_all, key) == wanted)
+        ):
             continue
         yield Change(
             Kind.SYSCTL,
@@ -35,6 +42,22 @@ def changes(context: Context) -> Iterator[Change]:
         )
 
 
+def findings(context: Context) -> Iterator[Finding]:
+    """Keys that the host does not have: mostly those of an interface that is not there."""
+    lacking = [key for key in context.desired.sysctls if key not in context.actual.sysctls]
+    links = context.facts.links
+    named = {key: parts[0] for key in lacking if (parts := split(key)) is not None}
+    gone = {interface for interface in named.values() if interface != "all" and interface not in links}
+    for interface in sorted(gone):
+        there = ", ".join(sorted(links.keys() - {"lo"})) or "none but lo"
+        yield codes.NO_INTERFACE.finding(
+            f"the host has no interface {interface}; it has {there}", host=context.host
+        )
+    for key in lacking:
+        if named.get(key) not in gone:
+            yield codes.UNREAD.finding(f"sysctl {key} could not be read", host=context.host)
+
+
 def _is_base(key: str) -> bool:
     parts = split(key)
     return parts is None or parts[0] == "all"
@@ -43,8 +66,6 @@ def _is_base(key: str) -> bool:
 def _shown(context: Context, key: str) -> str:
     now = context.actual.sysctls
     value = effective(now, key)
-    if value is None:
-        return "the host has no such key"
     parts = split(key)
     if parts is None or parts[0] == "all" or parts[1] not in COMBINED:
         return f"is {value}"

@@ -4,7 +4,8 @@ A reload of keepalived compares its new configuration with its previous one, not
 (https://github.com/acassen/keepalived/issues/1877), so what somebody changed with ipvsadm stays changed.
 Such drift is mended in the kernel itself, by the smallest commands: connections of other destinations go on.
 Where keepalived.conf changes too, or keepalived does not run, keepalived rebuilds the table and no
-command of ours gets in its way.
+command of ours gets in its way. Where keepalived runs with another configuration than the file's (somebody
+put the file right and did not reload), a reload is what is needed.
 
 A destination that is missing, or has weight 0, because keepalived's health check took it out is not
 drift: it is a finding of its own.
@@ -12,10 +13,10 @@ drift: it is a finding of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.paths import KEEPALIVED_CONF
+from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 
@@ -33,24 +34,65 @@ def changes(context: Context) -> Iterator[Change]:
     if desired is None or actual is None:
         return
     doer = _Doer.of(context)
+    foreign = _foreign(context)
     for key in sorted(desired.keys() | actual.keys()):
-        yield from _service_changes(context, doer, desired.get(key), actual.get(key))
+        if key not in foreign or context.adopt:
+            yield from _service_changes(context, doer, desired.get(key), actual.get(key))
 
 
 def findings(context: Context) -> Iterator[Finding]:
-    """Destinations that a health check keeps out of the table."""
+    """Destinations that a health check keeps out of the table, and what is not ours to change."""
     desired, actual = context.desired.virtual_services, context.actual.virtual_services
-    if desired is None or actual is None or not context.checkers:
+    if desired is None or actual is None:
         return
+    foreign = _foreign(context)
+    if foreign and not context.adopt:
+        names = ", ".join(str(key) for key in sorted(foreign))
+        yield codes.FOREIGN_TABLE.finding(
+            f"the IPVS table holds what somebody else put there: {names}", host=context.host
+        )
+    unknown = _Doer.of(context).ours and context.checkers is None
     for key, wanted in sorted(desired.items()):
         there = _by_key(actual.get(key))
         for destination in wanted.destinations:
             now = there.get(destination.key)
-            if (now is None or now.weight == 0) and _failed(context, key, destination.key):
-                state = "out of the table" if now is None else "at weight 0"
+            if not _may_have_failed(destination, now):
+                continue
+            state = "out of the table" if now is None else "at weight 0"
+            if unknown and key in actual:
+                finding = codes.CHECK_UNKNOWN.finding(
+                    f"{destination} of {key} is {state}, and keepalived does not tell why", host=context.host
+                )
+                yield replace(finding, drift=True)
+            elif _failed(context, key, destination.key):
                 yield codes.CHECK_FAILS.finding(
                     f"{destination} of {key} is {state}: its health check fails", host=context.host
                 )
+
+
+def _foreign(context: Context) -> frozenset[ServiceKey]:
+    """Virtual services that somebody else made, on a host that lvsdeploy has put nothing on yet.
+
+    One that is as declared, or lacks destinations, may stay: nothing of it would be lost.
+    """
+    if context.record.known:
+        return frozenset()
+    desired = context.desired.virtual_services or {}
+    found = set()
+    for key, there in (context.actual.virtual_services or {}).items():
+        wanted = desired.get(key)
+        if (
+            wanted is None
+            or wanted.options() != there.options()
+            or any(
+                destination not in wanted.destinations
+                and not _is_sorry_server(context, key, destination.key)
+                and not (destination.weight == 0 and _failed(context, key, destination.key))
+                for destination in there.destinations
+            )
+        ):
+            found.add(key)
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -58,22 +100,38 @@ class _Doer:
     """Who mends the table: we, with ipvsadm, or keepalived, when it is started or reloaded."""
 
     ours: bool
-    reason: Reason
+    known: bool  # lvsdeploy has been here before
+    recorded: bool  # and keepalived.conf is still declared as it was then
 
     @classmethod
     def of(cls, context: Context) -> _Doer:
         wanted = context.desired.files.get(KEEPALIVED_CONF)
         there = context.actual.files.get(KEEPALIVED_CONF)
-        unit = context.actual.units.get("keepalived")
+        unit = context.actual.units.get(KEEPALIVED_UNIT)
         running = unit is not None and unit.active
         same_file = wanted is not None and there is not None and wanted.content == there.content
-        recorded = wanted is not None and (context.record.files.get(KEEPALIVED_CONF) == wanted.digest)
-        return cls(ours=running and same_file, reason=context.reason(as_recorded=recorded))
+        recorded = wanted is not None and context.record.files.get(KEEPALIVED_CONF) == wanted.digest
+        return cls(ours=running and same_file, known=context.record.known, recorded=recorded)
 
-    def steps(self, *commands: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[Step, ...]:
-        """Steps for pairs of an ipvsadm command and the one that undoes it; none when keepalived acts."""
+    def reason(self, action: Action) -> Reason:
+        if not self.known:
+            return Reason.NEW if action is Action.CREATE else Reason.FOREIGN
+        if self.recorded:
+            return Reason.DRIFT
+        return Reason.LEFT_OVER if action is Action.DELETE else Reason.DECLARED
+
+    def steps(
+        self, *commands: tuple[tuple[str, ...], tuple[str, ...]], stale: bool = False
+    ) -> tuple[Step, ...]:
+        """Steps for pairs of an ipvsadm command and the one that undoes it; a wait where keepalived acts.
+
+        `stale`: keepalived runs with another configuration than the file's.
+        """
         if not self.ours:
             return (Step(Phase.SETTLE, ("await_table",)),)
+        if stale:
+            reload = Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT))
+            return (reload, Step(Phase.SETTLE, ("await_table",)))
         return tuple(
             Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command)) for command, undo in commands
         )
@@ -82,33 +140,36 @@ class _Doer:
 def _service_changes(
     context: Context, doer: _Doer, wanted: VirtualService | None, there: VirtualService | None
 ) -> Iterator[Change]:
+    checked = context.checkers.services if context.checkers is not None else None
     if wanted is None:
         assert there is not None  # noqa: S101 — the key came from one of the two
-        name = str(there.key)
-        add = ("-A", *there.key.flags(), *there.options())
+        key = there.key
+        # Its destinations go one by one: so an undo brings them back, too.
+        commands = [(_delete(key, destination), _add(key, destination)) for destination in there.destinations]
+        commands.append((("-D", *key.flags()), ("-A", *key.flags(), *there.options())))
         yield Change(
             Kind.VIRTUAL_SERVICE,
-            name,
+            str(key),
             Action.DELETE,
-            doer.reason,
+            doer.reason(Action.DELETE),
             "in the kernel, and not declared",
-            steps=doer.steps((("-D", *there.key.flags()), add)),
+            steps=doer.steps(*commands, stale=checked is not None and key in checked),
         )
     elif there is None:
-        add = ("-A", *wanted.key.flags(), *wanted.options())
-        commands = [(add, ("-D", *wanted.key.flags()))]
+        key = wanted.key
+        commands = [(("-A", *key.flags(), *wanted.options()), ("-D", *key.flags()))]
         commands += [
-            (_add(wanted.key, destination), ())
+            (_add(key, destination), ())
             for destination in wanted.destinations
-            if not _failed(context, wanted.key, destination.key)
+            if not _failed(context, key, destination.key)
         ]
         yield Change(
             Kind.VIRTUAL_SERVICE,
-            str(wanted.key),
+            str(key),
             Action.CREATE,
-            doer.reason,
+            doer.reason(Action.CREATE),
             "not in the kernel",
-            steps=doer.steps(*commands),
+            steps=doer.steps(*commands, stale=checked is not None and key not in checked),
         )
     else:
         if wanted.options() != there.options():
@@ -117,7 +178,7 @@ def _service_changes(
                 Kind.VIRTUAL_SERVICE,
                 str(wanted.key),
                 Action.UPDATE,
-                doer.reason,
+                doer.reason(Action.UPDATE),
                 f"is `{' '.join(there.options())}`, declared `{' '.join(wanted.options())}`",
                 steps=doer.steps(((*edit, *wanted.options()), (*back, *there.options()))),
             )
@@ -129,19 +190,20 @@ def _destination_changes(
 ) -> Iterator[Change]:
     key, now = wanted.key, _by_key(there)
     declared = _by_key(wanted)
+    untold = doer.ours and context.checkers is None
     for destination in wanted.destinations:
         name = f"{destination} of {key}"
         current = now.get(destination.key)
         if current == destination:
             continue
-        if (current is None or current.weight == 0) and _failed(context, key, destination.key):
+        if _may_have_failed(destination, current) and (untold or _failed(context, key, destination.key)):
             continue
         if current is None:
             yield Change(
                 Kind.DESTINATION,
                 name,
                 Action.CREATE,
-                doer.reason,
+                doer.reason(Action.CREATE),
                 "not in the kernel",
                 steps=doer.steps((_add(key, destination), _delete(key, destination))),
             )
@@ -150,7 +212,7 @@ def _destination_changes(
                 Kind.DESTINATION,
                 name,
                 Action.UPDATE,
-                doer.reason,
+                doer.reason(Action.UPDATE),
                 f"is `{_plain(current)}`, declared `{_plain(destination)}`",
                 steps=doer.steps((_edit(key, destination), _edit(key, current))),
             )
@@ -161,7 +223,7 @@ def _destination_changes(
             Kind.DESTINATION,
             f"{current} of {key}",
             Action.DELETE,
-            doer.reason,
+            doer.reason(Action.DELETE),
             "in the kernel, and not declared",
             steps=doer.steps((_delete(key, current), _add(key, current))),
         )
@@ -169,6 +231,11 @@ def _destination_changes(
 
 def _by_key(service: VirtualService | None) -> Mapping[tuple[str, int], TableDestination]:
     return {d.key: d for d in service.destinations} if service is not None else {}
+
+
+def _may_have_failed(wanted: TableDestination, now: TableDestination | None) -> bool:
+    """Whether a destination is in the state that a failed health check leaves, and need not be in it."""
+    return now is None or (now.weight == 0 and now != wanted)
 
 
 def _failed(context: Context, key: ServiceKey, destination: tuple[str, int]) -> bool:
