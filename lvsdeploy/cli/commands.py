@@ -255,6 +255,35 @@ def schema() -> ExitCode:
     return ExitCode.OK
 
 
+@lvsdeploy.command(
+    short_help="Run a command, or a shell, among an inventory's machines on this machine.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@inventory
+@click.option(
+    "--init",
+    type=click.Choice(("sshd", "systemd")),
+    default="sshd",
+    show_default=True,
+    help="What runs as the machines' first process.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on an error.")
+def lab(inventory: Path, init: str, command: tuple[str, ...]) -> int:
+    """Rehearse: boot the inventory's hosts as machines on this machine, with real IPVS, VRRP and sshd.
+
+    COMMAND (default: a shell) runs in their network, and its exit code is passed on; then all of it is gone.
+    Needs root, and what `make test` installs. Options of lab itself come before INVENTORY.
+
+    \b
+    lvsdeploy lab shop.yaml
+    lvsdeploy lab --init systemd shop.yaml lvsdeploy apply shop.yaml
+    """
+    from lvsdeploy.cli.laboratory import run_in_lab
+
+    return run_in_lab(inventory, init, command)
+
+
 def _load(path: Path) -> Any:
     from lvsdeploy.inventory import load
 

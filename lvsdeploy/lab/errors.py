@@ -5,8 +5,10 @@ LabError            the lab cannot do it; the message says what to do
  +- CommandFailed   a command in a machine ended with a code that is not 0
 """
 
+from lvsdeploy.errors import LvsdeployError
 
-class LabError(Exception):
+
+class LabError(LvsdeployError):
     pass
 
 
