@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Verbs(click.Group):
     """The verbs in the order that people meet them, and a word about those that do not exist yet."""
 
-    ORDER = ("init", "validate", "render", "plan", "apply", "check", "status", "explain", "schema")
-    LATER = frozenset({"verify", "drain", "undrain", "rollback", "destroy", "graph", "import", "lab"})
+    ORDER = ("init", "validate", "render", "plan", "apply", "check", "status", "explain", "schema", "lab")
+    LATER = frozenset({"verify", "drain", "undrain", "rollback", "destroy", "graph", "import"})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.ORDER, *sorted(set(super().list_commands(ctx)) - set(self.ORDER))]
@@ -256,7 +256,7 @@ def schema() -> ExitCode:
 
 
 @lvsdeploy.command(
-    short_help="Run a command, or a shell, among an inventory's machines on this machine.",
+    short_help="Rehearse: an inventory's machines on this machine.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @inventory
