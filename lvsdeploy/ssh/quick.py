@@ -23,8 +23,9 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has
 # A dead peer is noticed within 30 s of silence, by the kernel, without a packet of SSH.
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 
-# And one that dies while we send, within this; TCP itself retransmits for a quarter of an hour.
-_USER_TIMEOUT = ("TCP_USER_TIMEOUT", 60_000)  # milliseconds
+# And one that dies while we send, within this; TCP itself retransmits for a quarter of an hour. Where it is
+# set, it stands in for TCP_KEEPCNT, too (tcp(7)), so it must not be longer than the 30 s above.
+_USER_TIMEOUT = ("TCP_USER_TIMEOUT", 30_000)  # milliseconds
 
 
 _HANG_UP = 0.5  # seconds that a ProxyCommand has to end by itself
