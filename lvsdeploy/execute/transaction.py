@@ -98,11 +98,12 @@ def read_outcome(
         case ["failed", number] if number.isdigit() and 0 < int(number) <= len(steps):
             said, _, after = body.partition(b"\n" + mark + b"undone ")
             undone, _, trouble = after.partition(b"\n")
-            text = (said + b"\n" + trouble).decode("utf-8", "replace")
+            all_back = undone.strip() == b"yes"
+            text = said if all_back else said + b"\n" + trouble
             return Outcome(
                 failed=steps[int(number) - 1],
-                detail=_lines(text),
-                undone=undone.strip() == b"yes",
+                detail=_lines(text.decode("utf-8", "replace")),
+                undone=all_back,
                 reading=reading,
             )
         case _:

@@ -18,9 +18,9 @@ class Phase(IntEnum):
     """
 
     INSTALL = 1
-    PREPARE = 2  # what is to be done last if all has to be undone
-    STAGE = 3
-    TEST = 4
+    STAGE = 2
+    TEST = 3
+    PREPARE = 4  # what is to be done last if what follows has to be undone: nothing has changed so far
     WITHDRAW = 5
     PLACE = 6
     MANAGER = 7
