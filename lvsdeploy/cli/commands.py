@@ -115,7 +115,7 @@ def plan(inventory: Path, *, adopt: bool, detailed_exitcode: bool, **options: An
       changed in the inventory    it is as the last apply left it, and declared otherwise now
       changed on the host         it is not as the last apply left it: drift
       no longer declared          lvsdeploy put it there, and nothing declares it now
-      written by somebody else    it needs --adopt
+      written by somebody else    lvsdeploy did not put it there; a file needs --adopt
     """
     from lvsdeploy.cli.output import show
     from lvsdeploy.results import Planned
