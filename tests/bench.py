@@ -1,8 +1,9 @@
 """`make bench`: what a converged `check` costs, against the floor of any tool that uses SSH.
 
-One machine of a lab stands for all real servers: it has all their addresses, so each of them is a login of its
-own and all of them are as declared after one apply. The floor is bare paramiko: the same logins, one command, the
-same bytes asked and answered, nothing understood. The two run in turn; ratios are what counts, machines are noisy.
+One machine of a lab stands for all real servers: it has all their addresses, so each of them is a login of
+its own and all of them are as declared after one apply. The floor is bare paramiko: the same logins, one
+command, the same bytes asked and answered, nothing understood. The two run in turn; ratios are what counts,
+machines are noisy.
 """
 
 from __future__ import annotations

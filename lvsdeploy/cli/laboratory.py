@@ -75,7 +75,7 @@ def _know_the_keys(home: Path, ssh_config: Path) -> None:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """This environment, with the lab's home, and with the lvsdeploy that runs here on PATH."""
+    """The environment, with the lab's home, and with the lvsdeploy that runs here on PATH."""
     path = f"{home / 'bin'}:{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     return {**os.environ, "HOME": str(home), "PATH": path}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,19 +144,17 @@ def test_dr_on_the_wire_the_destination_is_the_vip_and_replies_pass_the_director
     )
     assert replies, capture.output
     assert all(f"{server} > {cluster.mac('client')}" in line for line in replies)
-    cluster.wait("the kernel sums up", lambda: counters(cluster, VIP)[0] > 0)
-    _connections, in_packets, out_packets = counters(cluster, VIP)
-    assert in_packets > 8
-    assert out_packets == 0
+    cluster.wait("the kernel sums up", lambda: counters(cluster, VIP)[1] > 8)
+    assert counters(cluster, VIP)[2] == 0, "replies pass the director by"
 
 
 def test_nat_maps_the_port_and_every_reply_crosses_the_director(cluster: Living) -> None:
     cluster.sh("lvs1", "ipvsadm -Z")
-    inside = cluster.lab.spawn(
-        "db1",
-        "exec timeout 40 tcpdump -nlp -i eth0 -c 12 tcp port 8080 and not host 10.2.0.252 and not host 10.2.0.251 2>&1",
-    )
-    outside = cluster.lab.spawn("client", f"exec timeout 40 tcpdump -nlp -i eth0 -c 12 host {NAT_VIP} 2>&1")
+    checks = "not host 10.2.0.252 and not host 10.2.0.251"  # of the directors' keepalived
+    capture = f"exec timeout 40 tcpdump -nlp -i eth0 -c 12 tcp port 8080 and {checks} 2>&1"
+    inside = cluster.lab.spawn("db1", capture)
+    capture = f"exec timeout 40 tcpdump -nlp -i eth0 -c 12 host {NAT_VIP} 2>&1"
+    outside = cluster.lab.spawn("client", capture)
     cluster.wait("tcpdump listens", lambda: "listening" in inside.output and "listening" in outside.output)
     assert cluster.requests("client", f"http://{NAT_VIP}/", 10) == Counter(db1=5, db2=5)
     client = cluster.sh("client", "hostname -I").split()[0]
@@ -167,8 +166,7 @@ def test_nat_maps_the_port_and_every_reply_crosses_the_director(cluster: Living)
     assert re.search(rf"{re.escape(client)}\.\d+ > 10\.2\.0\.21\.8080:", inside.output)
     assert re.search(rf"10\.2\.0\.21\.8080 > {re.escape(client)}\.", inside.output)
     assert re.search(rf"{re.escape(NAT_VIP)}\.80 > {re.escape(client)}\.", outside.output)
-    cluster.wait("the kernel sums up", lambda: counters(cluster, NAT_VIP)[0] == 10)
-    assert counters(cluster, NAT_VIP)[2] > 10, "replies pass the director"
+    cluster.wait("replies pass the director", lambda: counters(cluster, NAT_VIP)[2] > 10)
     assert set(cluster.requests("remote", f"http://{NAT_VIP}/", 4)) == {"db1", "db2"}
 
 
@@ -179,7 +177,7 @@ def test_status_tells_who_is_master_and_what_is_balanced(cluster: Living) -> Non
     assert re.search(r"http\s+tcp 192\.0\.2\.50:80\s+wrr\s+web1\s+192\.0\.2\.11:80\s+DR\s+1", said)
 
 
-# --- drift: each injected by hand, found, named, mended, and nothing else touched ----------------------------------
+# --- drift: each injected by hand, found, named, mended, and nothing else touched -------------------------
 
 CONF = "/etc/keepalived/keepalived.conf"
 BYPASS = "ip route replace default via 10.2.0.253"
@@ -254,7 +252,7 @@ DRIFTS: dict[str, tuple[str, str, set[str]]] = {
     ),
     "keepalived not enabled": (
         "lvs2",
-        "if [ -d /run/systemd/system ]; then systemctl disable keepalived; else update-rc.d keepalived disable; fi",
+        "[ ! -d /run/systemd/system ] || exec systemctl disable keepalived; update-rc.d keepalived disable",
         {"service keepalived [changed on the host]"},
     ),
 }
@@ -290,28 +288,40 @@ def test_a_failed_health_check_is_not_drift(cluster: Living) -> None:
         )
 
 
-def test_the_backup_takes_over_within_five_seconds(cluster: Living) -> None:
-    script = f"for i in $(seq 80); do curl -s --max-time 1 http://{VIP}/ >/dev/null && date +%s.%N; sleep 0.1; done"
-    loop = cluster.lab.spawn("client", script)
+def longest_gap(cluster: Living, disturbance: str) -> float:
+    """The longest time between two answers to a client, in seconds, while lvs1 suffers `disturbance`."""
+    answer = f"curl -s --max-time 1 http://{VIP}/ >/dev/null && date +%s.%N"
+    loop = cluster.lab.spawn("client", f"for i in $(seq 80); do {answer}; sleep 0.1; done")
     cluster.wait("requests are answered", lambda: len(loop.output.splitlines()) >= 5)
-    cluster.sh(
-        "lvs1",
-        "kill -9 $(pidof keepalived); ip address del 192.0.2.50/32 dev eth0; ip address del 192.0.2.51/32 dev eth0; ip address del 10.2.0.1/24 dev eth1; ipvsadm -C",
-    )
+    cluster.sh("lvs1", disturbance)
     times = [float(line) for line in loop.wait(60).stdout.split()]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
-    assert max(gaps) < 5.0
-    assert len(times) > 20
+    assert len(times) > 20, "requests go on"
+    return max(after - before for before, after in pairwise(times))
+
+
+def test_the_backup_takes_over_within_five_seconds(cluster: Living) -> None:
+    assert longest_gap(cluster, "kill $(cat /run/keepalived.pid)") < 5.0
     assert cluster.answering_macs("client", VIP) == {cluster.mac("lvs2")}
     assert set(cluster.requests("client", f"http://{NAT_VIP}/", 4)) == {"db1", "db2"}
-
-
-def test_keepalived_not_running_is_drift_and_apply_starts_it(cluster: Living) -> None:
     assert "lvs1: service keepalived [changed on the host]" in cluster.drift()
+    cluster.sh("lvs1", "service keepalived start")
+    cluster.wait("lvs1 is MASTER again", lambda: cluster.master() == "lvs1")
+    cluster.wait("all is as declared", lambda: cluster.drift() == [])
+    assert "Nothing to do" in cluster.run("apply")
+
+
+def test_a_killed_keepalived_leaves_two_holders_and_apply_mends_it(cluster: Living) -> None:
+    assert longest_gap(cluster, "kill -9 $(pidof keepalived)") < 5.0
+    cluster.wait("lvs2 took over", lambda: VIP in cluster.sh("lvs2", "ip -o address show dev eth0"))
+    found = cluster.drift()
+    assert "lvs1: service keepalived [changed on the host]" in found
+    assert "None: LVS541" in found, "nobody took the VIP from lvs1"
+    said = cluster.run("check", code=2)
+    assert f"{VIP} is on 2 directors: lvs1, lvs2" in said
     assert "Applied to lvs1:" in cluster.run("apply")
     cluster.wait("lvs1 is MASTER again", lambda: cluster.master() == "lvs1")
-    assert cluster.drift() == []
-    assert "Nothing to do" in cluster.run("apply")
+    cluster.wait("all is as declared", lambda: cluster.drift() == [])
+    assert cluster.answering_macs("client", VIP) == {cluster.mac("lvs1")}
 
 
 def test_after_a_reboot_each_host_is_as_declared_without_lvsdeploy(cluster: Living) -> None:
