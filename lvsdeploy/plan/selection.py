@@ -24,8 +24,11 @@ def select(cluster: Cluster, limit: str | None) -> frozenset[str]:
     )
     if limit is None:
         return managed
+    parts = [part for word in limit.split(",") if (part := word.strip())]
+    if not parts:
+        raise UsageError("--limit names no host", hint="Leave it out to mean all hosts.")
     chosen: set[str] = set()
-    for part in filter(None, (word.strip() for word in limit.split(","))):
+    for part in parts:
         found = _matches(cluster, part)
         if not found:
             raise UsageError(f"--limit: nothing matches `{part}`", hint=_hint(cluster, part))

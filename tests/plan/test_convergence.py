@@ -1,0 +1,218 @@
+"""A plan's effect is the declared state, and a declared state needs no plan: on random clusters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lvsdeploy.desired import MANIFEST, desired_state, render_all, route_is_managed
+from lvsdeploy.inventory import load
+from lvsdeploy.plan.record import read_record
+from lvsdeploy.state.facts import ServiceManager
+from lvsdeploy.state.file import File
+from lvsdeploy.state.host import HostState
+from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from tests.desired import clusters
+from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, told
+from tests.plan.machine import Machine
+
+if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.plan.context import Context
+
+SETTINGS = settings(
+    derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> dict[str, Any]:
+    """Inventories that are valid: of one or two directors, with DR and NAT services as they come."""
+    servers = [f"web{n}" for n in range(1, draw(st.integers(2, 4)) + 1)]
+    inside = ["db1", "db2"]
+    document: dict[str, Any] = {
+        "version": 1,
+        "cluster": draw(st.sampled_from(["shop", "a", "api-2"])),
+        "directors": {
+            f"lvs{n}": {
+                "address": f"192.0.2.{n + 1}",
+                "interface": draw(st.sampled_from(["eth0", "eth0.100"])),
+            }
+            for n in range(1, draw(st.integers(1, 2)) + 1)
+        },
+        "real_servers": {
+            **{
+                name: {"address": f"192.0.2.{number}", **({"interface": "eth0"} if number % 2 else {})}
+                for number, name in enumerate(servers, 11)
+            },
+            **{name: {"address": f"10.2.0.{number}"} for number, name in enumerate(inside, 21)},
+        },
+        "services": {},
+    }
+    for number in range(draw(st.integers(1, 3))):
+        mode = draw(st.sampled_from(["dr", "nat"]))
+        service: dict[str, Any] = {
+            "vip": f"192.0.2.{draw(st.integers(100, 103))}",
+            "ports": [8000 + number, 9000 + number][: draw(st.integers(1, 2))],
+            "mode": mode,
+            "scheduler": draw(st.sampled_from(["rr", "wrr", "wlc", "sh"])),
+            "protocol": draw(st.sampled_from(["tcp", "udp"])),
+            "health_check": "none",
+            "real_servers": draw(
+                st.lists(st.sampled_from(inside if mode == "nat" else servers), min_size=1, unique=True)
+            ),
+        }
+        if draw(st.booleans()):
+            service["persistence"] = draw(st.integers(1, 600))
+        document["services"][f"s{number}"] = service
+        if mode == "nat":
+            document["nat"] = {
+                "gateway": "10.2.0.1/24",
+                "interface": "eth1",
+                "configure_gateway": draw(st.booleans()),
+            }
+    return document
+
+
+def cluster_of(document: dict[str, Any]) -> Cluster:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cluster.yaml"
+        path.write_text(json.dumps(document))
+        return load(path).cluster
+
+
+def contexts(cluster: Cluster, make: Any) -> list[Context]:
+    return [make(cluster, host) for host in render_all(cluster)]
+
+
+def at(context: Context, state: HostState, cluster: Cluster) -> Context:
+    """The host in another state, with what is declared and recorded for it then."""
+    return replace(
+        context,
+        desired=desired_state(cluster, context.host, context.facts, state),
+        actual=state,
+        record=read_record(state.files.get(MANIFEST(cluster.name))),
+        route_is_managed=route_is_managed(cluster),
+    )
+
+
+def applied(context: Context, cluster: Cluster) -> Context:
+    """The host after its plan, twice if need be: a reload of keepalived leaves drift of the kernel."""
+    for _round in (1, 2):
+        machine = Machine(context.actual, context.desired.virtual_services)
+        context = at(context, machine.run(plan(context).steps()), cluster)
+    return context
+
+
+@SETTINGS
+@given(inventories())
+def test_what_is_as_declared_needs_no_plan(document: dict[str, Any]) -> None:
+    for context in contexts(cluster_of(document), converged):
+        if context.desired == HostState(routes=context.desired.routes):
+            assert not context.record.known
+        assert told(context) == []
+        assert [f for f in plan(context).findings if f.code != "LVS506"] == []
+
+
+@SETTINGS
+@given(inventories(), st.sampled_from(ServiceManager))
+def test_a_first_apply_converges(document: dict[str, Any], manager: ServiceManager) -> None:
+    cluster = cluster_of(document)
+    facts = replace(FACTS, service_manager=manager)
+    for host in render_all(cluster):
+        context = at(replace(converged(cluster, host), facts=facts), fresh(cluster, host), cluster)
+        assert plan(context, role_of(cluster, host)).steps() == plan(context, role_of(cluster, host)).steps()
+        assert told(applied(context, cluster)) == []
+
+
+@SETTINGS
+@given(inventories(), inventories())
+def test_a_change_of_the_inventory_converges(first: dict[str, Any], second: dict[str, Any]) -> None:
+    second = {**second, "cluster": first["cluster"]}
+    before, after = cluster_of(first), cluster_of(second)
+    common = render_all(before).keys() & render_all(after).keys()
+    for host in sorted(common):
+        context = applied(at(converged(before, host), converged(before, host).actual, after), after)
+        assert told(context) == []
+        again = applied(at(context, context.actual, before), before)
+        assert told(again) == []
+
+
+@st.composite
+def damages(draw: st.DrawFn, state: HostState) -> HostState:
+    """A host that somebody has been at."""
+    files = dict(state.files)
+    for path in draw(st.lists(st.sampled_from(sorted(files)), unique=True)) if files else []:
+        if path.endswith("/manifest.json"):
+            continue
+        what = draw(st.sampled_from(["gone", "edited", "mode"]))
+        if what == "gone":
+            del files[path]
+        else:
+            files[path] = File(path, b"x" if what == "edited" else files[path].content, 0o600)
+    sysctls = {
+        key: draw(st.integers(0, 2)) if key.rpartition(".")[2] != "rp_filter" else value
+        for key, value in state.sysctls.items()
+    }
+    units = {
+        name: replace(unit, active=draw(st.booleans()), enabled=draw(st.booleans()))
+        for name, unit in state.units.items()
+    }
+    addresses = {address for address in state.addresses if draw(st.booleans())}
+    addresses |= {
+        on("eth0", f"{address.address.ip}/24") for address in state.addresses if draw(st.booleans())
+    }
+    table = state.virtual_services
+    if table:
+        table = {key: service for key, service in table.items() if draw(st.booleans())}
+        for key, service in table.items():
+            stray = TableDestination("192.0.2.250", key.port, Forwarding.DR, draw(st.integers(0, 3)))
+            kept = tuple(d for d in service.destinations if draw(st.booleans()))
+            table[key] = replace(
+                service,
+                scheduler=draw(st.sampled_from(["lc", service.scheduler])),
+                destinations=tuple(sorted((*kept, *([stray] if draw(st.booleans()) else [])))),
+            )
+        if draw(st.booleans()):
+            key = replace(next(iter(state.virtual_services or {})), port=7)
+            table[key] = VirtualService(key, "rr", destinations=(stray_of(key),))
+    return replace(
+        state,
+        files=files,
+        sysctls=sysctls,
+        units=units,
+        addresses=frozenset(addresses),
+        routes=(),
+        virtual_services=table,
+    )
+
+
+def stray_of(key: ServiceKey) -> TableDestination:
+    return TableDestination("192.0.2.251", key.port, Forwarding.NAT, 1)
+
+
+@SETTINGS
+@given(st.data(), st.sampled_from(sorted(clusters.CASES)))
+def test_drift_converges(data: st.DataObject, name: str) -> None:
+    cluster = clusters.CASES[name]()
+    for context in contexts(cluster, converged):
+        damaged = data.draw(damages(context.actual))
+        mended = applied(at(context, damaged, cluster), cluster)
+        # Where keepalived does not tell of its checks, a destination that is out stays out.
+        told_by_checks = [f for f in plan(mended).findings if f.code == "LVS531"]
+        assert told(mended) == []
+        assert not told_by_checks or mended.checkers is None
+
+
+@pytest.mark.parametrize("name", clusters.CASES)
+def test_steps_are_deterministic(name: str) -> None:
+    first = [plan(context).steps() for context in contexts(clusters.CASES[name](), converged)]
+    second = [plan(context).steps() for context in contexts(clusters.CASES[name](), converged)]
+    assert first == second

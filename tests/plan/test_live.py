@@ -1,0 +1,143 @@
+"""What only live hosts can tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsdeploy.plan import live
+from lvsdeploy.plan.change import Role
+from tests.desired import clusters
+from tests.plan.hosts import FACTS, codes, converged, fresh, on, plan
+
+if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.state.host import HostState
+
+VIP = on("eth0", "192.0.2.50/32")
+
+
+def states(cluster: Cluster, **more: str) -> dict[str, HostState]:
+    """Every host before lvsdeploy; `more` are further addresses of a host, as `INTERFACE ADDRESS`."""
+    found = {}
+    for host in cluster.hosts():
+        state = fresh(cluster, host.name)
+        added = {on(*text.split()) for text in more.get(host.name, "").split(", ") if text}
+        found[host.name] = replace(state, addresses=state.addresses | added)
+    return found
+
+
+def found(cluster: Cluster, seen: dict[str, HostState], *, whole: bool = False) -> list[str]:
+    return [
+        f"{f.host or 'cluster'}: {f.code} {f.summary}"
+        for f in live.about_the_cluster(cluster, seen, whole=whole)
+    ]
+
+
+# --- one machine --------------------------------------------------------------------------------------------
+
+
+def test_not_root() -> None:
+    assert codes(converged(clusters.smallest(), "web1", replace(FACTS, root=False))) == ["LVS501"]
+
+
+def test_no_ipvs() -> None:
+    none = replace(FACTS, modules=frozenset(), available_modules=frozenset())
+    assert codes(converged(clusters.smallest(), "lvs1", none)) == ["LVS502"]
+    assert codes(converged(clusters.smallest(), "web1", none)) == []
+    loadable = replace(FACTS, modules=frozenset(), available_modules=frozenset({"ip_vs", "ip_vs_wlc"}))
+    assert codes(converged(clusters.smallest(), "lvs1", loadable)) == []
+    context = converged(clusters.smallest(), "lvs1", replace(none, kernel="6.1.0"))
+    assert plan(context).findings[0].summary == "kernel 6.1.0 has no ip_vs module"
+
+
+def test_unread() -> None:
+    context = replace(converged(clusters.smallest(), "web1"), unread={"/etc/x": "larger than 8 MiB"})
+    (finding,) = plan(context, Role.REAL_SERVER).findings
+    assert (finding.code, finding.host) == ("LVS504", "web1")
+    assert finding.summary == "/etc/x could not be read: larger than 8 MiB"
+
+
+# --- machines together --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", clusters.CASES)
+def test_fresh_machines_are_fine(name: str) -> None:
+    cluster = clusters.CASES[name]()
+    seen = states(
+        cluster,
+        lvs1="eth1 10.2.0.2/24, eth0 2001:db8::2/64",
+        lvs2="eth1 10.2.0.3/24, eth0 2001:db8::3/64",
+    )
+    assert found(cluster, seen) == []
+
+
+def test_another_machine_than_is_meant() -> None:
+    cluster = clusters.smallest()
+    seen = states(cluster)
+    seen["web1"] = replace(seen["web1"], addresses=frozenset({on("eth0", "192.0.2.111/24")}))
+    seen["lvs1"] = replace(seen["lvs1"], addresses=frozenset({on("eth0", "192.0.2.22/24")}))
+    assert found(cluster, seen) == [
+        "web1: LVS503 none of its interfaces has the RIP 192.0.2.11",
+        "lvs1: LVS503 none of its interfaces has the DIP 192.0.2.2",
+    ]
+
+
+def test_dr_needs_one_network() -> None:
+    cluster = clusters.smallest()
+    seen = states(cluster)
+    seen["lvs1"] = replace(
+        seen["lvs1"], addresses=frozenset({on("eth0", "192.0.2.2/32"), on("eth1", "192.0.2.10/31")})
+    )
+    assert found(cluster, seen) == [
+        "lvs1: LVS511 real server web2 (192.0.2.12) is in no subnet of this director"
+    ]
+
+
+def test_nat_does_not_need_it() -> None:
+    assert found(clusters.nat_checked_only(), states(clusters.nat_checked_only())) == []
+
+
+def test_nat_directors_need_an_inside_address_of_their_own() -> None:
+    cluster = clusters.nat_two_directors()
+    seen = states(cluster, lvs1="eth1 10.2.0.1/24", lvs2="eth1 10.2.0.3/24")
+    assert found(cluster, seen) == ["lvs1: LVS505 no interface has an address of its own in 10.2.0.0/24"]
+
+
+def test_who_holds_what() -> None:
+    cluster = clusters.dr_two_directors()
+    everything = ", ".join(
+        f"eth0 {address}" for address in ("192.0.2.50/32", "192.0.2.60/24", "192.0.2.9/32")
+    )
+    assert found(cluster, states(cluster, lvs1=everything), whole=True) == []
+    assert found(cluster, states(cluster), whole=False) == []
+    assert found(cluster, states(cluster), whole=True) == [
+        "cluster: LVS542 192.0.2.50 is on no director",
+        "cluster: LVS542 192.0.2.9 is on no director",
+        "cluster: LVS542 192.0.2.60 is on no director",
+    ]
+    assert found(cluster, states(cluster, lvs1=everything, lvs2="eth2 192.0.2.60/24")) == [
+        "cluster: LVS541 192.0.2.60 is on 2 directors: lvs1, lvs2"
+    ]
+
+
+def test_the_gateway_is_held_where_nat_is_in_use() -> None:
+    nat = clusters.nat_two_directors()
+    own = {"lvs1": "eth1 10.2.0.2/24, eth0 192.0.2.50/32", "lvs2": "eth1 10.2.0.3/24"}
+    assert found(nat, states(nat, **own), whole=True) == ["cluster: LVS542 10.2.0.1 is on no director"]
+    assert live.holders_of(nat, states(nat, **own)) == {
+        ip_address("192.0.2.50"): ("lvs1",),
+        ip_address("10.2.0.1"): (),
+    }
+
+
+def test_a_gateway_that_no_service_needs_is_held_by_nobody() -> None:
+    cluster = replace(clusters.smallest(), nat=clusters.INSIDE)
+    assert found(cluster, states(cluster, lvs1="eth0 192.0.2.50/32"), whole=True) == []
+
+
+def test_hosts_that_were_not_read_are_not_judged() -> None:
+    assert found(clusters.dr_two_directors(), {}) == []

@@ -1,0 +1,152 @@
+"""Sysctls, compared as the kernel uses them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsdeploy.state.sysctl import conf, effective, split
+from tests.desired import clusters
+from tests.plan.hosts import FACTS, changed, codes, converged, plan, steps, told, without
+
+if TYPE_CHECKING:
+    from lvsdeploy.plan.context import Context
+
+
+@pytest.mark.parametrize(
+    ("name", "everywhere", "own", "expected"),
+    [
+        ("arp_ignore", 0, 0, 0),
+        ("arp_ignore", 1, 0, 1),
+        ("arp_ignore", 0, 1, 1),
+        ("arp_ignore", 1, 2, 2),
+        ("arp_announce", 2, 1, 2),
+        ("rp_filter", 2, 1, 2),
+        ("rp_filter", 0, 1, 1),
+        ("send_redirects", 1, 0, 1),
+        ("send_redirects", 0, 1, 1),
+        ("send_redirects", 0, 0, 0),
+        ("forwarding", 1, 0, 0),
+        ("accept_local", 1, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("interface", ["eth0", "eth0.100", "br-lan", "wg0.a.b"])
+def test_effective(name: str, everywhere: int, own: int, expected: int, interface: str) -> None:
+    sysctls = {conf("all", name): everywhere, conf(interface, name): own}
+    assert effective(sysctls, conf(interface, name)) == expected
+    assert effective(sysctls, conf("all", name)) == everywhere
+    assert split(conf(interface, name)) == (interface, name)
+
+
+def test_effective_of_other_keys() -> None:
+    assert effective({"net.ipv4.ip_forward": 1}, "net.ipv4.ip_forward") == 1
+    assert effective({}, "net.ipv4.ip_forward") is None
+    assert effective({conf("all", "arp_ignore"): 1}, conf("eth0", "arp_ignore")) is None
+    assert effective({conf("eth0", "arp_ignore"): 1}, conf("eth0", "arp_ignore")) == 1
+    templates = {conf("all", "arp_ignore"): 1, conf("default", "arp_ignore"): 0}
+    assert effective(templates, conf("default", "arp_ignore")) == 0
+    assert split("net.ipv4.ip_forward") is None
+    assert split("net.ipv6.conf.eth0.forwarding") is None
+
+
+def host(name: str, **values: int) -> Context:
+    """`values` are sysctls as `INTERFACE__NAME`."""
+    cluster = clusters.smallest() if name == "web1" else clusters.nat_checked_only()
+    context = converged(cluster, name)
+    keys = {conf(*key.replace("eth0_100", "eth0.100").split("__")): n for key, n in values.items()}
+    assert keys.keys() <= context.actual.sysctls.keys()
+    return changed(context, sysctls={**context.actual.sysctls, **keys})
+
+
+ALL = "net.ipv4.conf.all"
+PROC = "/proc/sys/net/ipv4/conf"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "lines", "words"),
+    [
+        ("web1", {"all__arp_ignore": 1, "eth0__arp_ignore": 0}, [], []),
+        (
+            "web1",
+            {"all__arp_ignore": 0, "eth0__arp_ignore": 0},
+            [f"update sysctl {ALL}.arp_ignore [changed on the host]: is 0, declared 1"],
+            [f"sysctl_set {PROC}/all/arp_ignore 1"],
+        ),
+        (
+            "web1",
+            {"all__arp_ignore": 0, "eth0__arp_ignore": 1},
+            [f"update sysctl {ALL}.arp_ignore [changed on the host]: is 0, declared 1"],
+            [f"sysctl_set {PROC}/all/arp_ignore 1"],
+        ),
+        (
+            "web1",
+            {"eth0__arp_ignore": 8},
+            [
+                (
+                    "update sysctl net.ipv4.conf.eth0.arp_ignore [changed on the host]: "
+                    "takes effect as 8 (conf.all 1, conf.eth0 8), declared 1"
+                )
+            ],
+            [f"sysctl_set {PROC}/eth0/arp_ignore 1"],
+        ),
+        ("web1", {"eth1__arp_ignore": 8, "lo__arp_ignore": 2}, [], []),
+        (
+            "lvs1",
+            {"all__send_redirects": 1, "eth0_100__send_redirects": 0, "eth1__send_redirects": 0},
+            [f"update sysctl {ALL}.send_redirects [changed on the host]: is 1, declared 0"],
+            [f"sysctl_set {PROC}/all/send_redirects 0"],
+        ),
+        (
+            "lvs1",
+            {"eth0_100__send_redirects": 1},
+            [
+                (
+                    "update sysctl net.ipv4.conf.eth0.100.send_redirects [changed on the host]: "
+                    "takes effect as 1 (conf.all 0, conf.eth0.100 1), declared 0"
+                )
+            ],
+            [f"sysctl_set {PROC}/eth0.100/send_redirects 0"],
+        ),
+    ],
+)
+def test_drift(name: str, values: dict[str, int], lines: list[str], words: list[str]) -> None:
+    context = host(name, **values)
+    assert told(context) == lines
+    assert steps(context) == words
+
+
+def test_forwarding() -> None:
+    context = host("lvs1")
+    context = changed(context, sysctls={**context.actual.sysctls, "net.ipv4.ip_forward": 0})
+    assert told(context) == ["update sysctl net.ipv4.ip_forward [changed on the host]: is 0, declared 1"]
+    assert steps(context) == ["sysctl_set /proc/sys/net/ipv4/ip_forward 1"]
+
+
+def test_a_value_that_was_not_recorded_is_declared_anew() -> None:
+    context = host("web1", all__arp_ignore=0)
+    record = replace(context.record, sysctls={**context.record.sysctls, f"{ALL}.arp_ignore": 0})
+    assert "[changed in the inventory]" in told(replace(context, record=record))[0]
+
+
+def test_an_interface_that_is_not_there() -> None:
+    context = host("lvs1")
+    keys = [key for key in context.actual.sysctls if ".eth1." in key]
+    context = replace(
+        changed(context, sysctls=without(context.actual.sysctls, *keys)),
+        facts=replace(FACTS, links={"lo": True, "eth0.100": True, "eth0": False}),
+    )
+    assert told(context) == []
+    (finding,) = plan(context).findings
+    assert (finding.code, finding.is_error) == ("LVS506", True)
+    assert finding.summary == "the host has no interface eth1; it has eth0, eth0.100"
+
+
+def test_a_sysctl_that_could_not_be_read() -> None:
+    context = host("lvs1")
+    keys = ("net.ipv4.ip_forward", conf("all", "send_redirects"), conf("eth1", "send_redirects"))
+    context = changed(context, sysctls=without(context.actual.sysctls, *keys))
+    assert told(context) == []
+    assert codes(context) == ["LVS504"] * 3
+    assert [f.summary for f in plan(context).findings] == [f"sysctl {key} could not be read" for key in keys]

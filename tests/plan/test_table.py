@@ -1,0 +1,380 @@
+"""The IPVS table: what is drift, what is a health check's doing, and who mends what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsdeploy.inventory.model import Protocol, Scheduler, SorryServer
+from lvsdeploy.observe.checkers import CheckedService, CheckerView
+from lvsdeploy.plan.change import Action, Phase, Reason
+from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from tests.desired import clusters
+from tests.plan.hosts import (
+    CONF,
+    changed,
+    codes,
+    converged,
+    declared_anew,
+    plan,
+    steps,
+    told,
+    untouched,
+    with_file,
+    without,
+)
+
+if TYPE_CHECKING:
+    from lvsdeploy.plan.context import Context
+
+KEY = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
+OTHER = ServiceKey(Protocol.UDP, "192.0.2.99", 53)
+WEB1 = TableDestination("192.0.2.11", 80, Forwarding.DR, 1)
+WEB2 = TableDestination("192.0.2.12", 80, Forwarding.DR, 1)
+STRAY = TableDestination("192.0.2.77", 80, Forwarding.NAT, 2)
+SORRY = TableDestination("192.0.2.99", 80, Forwarding.DR, 1)
+SERVICE = VirtualService(KEY, "wlc", destinations=(WEB1, WEB2))
+BOTH_UP = CheckedService(up=frozenset({WEB1.key, WEB2.key}))
+
+
+def lvs(
+    *services: VirtualService, checked: CheckedService | None = BOTH_UP, also: tuple[ServiceKey, ...] = ()
+) -> Context:
+    """A director of the smallest cluster whose table is `services`."""
+    context = changed(
+        converged(clusters.smallest(), "lvs1"),
+        virtual_services={service.key: service for service in services},
+    )
+    view = None
+    if checked is not None:
+        view = CheckerView({KEY: checked, **dict.fromkeys(also, CheckedService())})
+    return replace(context, checkers=view)
+
+
+def with_destinations(*destinations: TableDestination) -> VirtualService:
+    return replace(SERVICE, destinations=destinations)
+
+
+def down(*destinations: TableDestination) -> CheckedService:
+    keys = frozenset(destination.key for destination in destinations)
+    return CheckedService(up=BOTH_UP.up - keys, down=keys)
+
+
+def test_as_declared() -> None:
+    assert (told(lvs(SERVICE)), codes(lvs(SERVICE))) == ([], [])
+
+
+NOT_DECLARED = ": in the kernel, and not declared"
+
+DRIFTS = {
+    "service gone": (
+        (),
+        f"create virtual service {KEY} [changed on the host]: not in the kernel",
+        [
+            "table 3 -D -t 192.0.2.50:80 -A -t 192.0.2.50:80 -s wlc",
+            "table 0 -a -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 1",
+            "table 0 -a -t 192.0.2.50:80 -r 192.0.2.12:80 -g -w 1",
+        ],
+    ),
+    "service added": (
+        (SERVICE, VirtualService(OTHER, "rr", one_packet=True, destinations=(STRAY,))),
+        f"delete virtual service {OTHER} [changed on the host]{NOT_DECLARED}",
+        [
+            "table 8 -a -u 192.0.2.99:53 -r 192.0.2.77:80 -m -w 2 -d -u 192.0.2.99:53 -r 192.0.2.77:80",
+            "table 6 -A -u 192.0.2.99:53 -s rr -o -D -u 192.0.2.99:53",
+        ],
+    ),
+    "service altered": (
+        (
+            replace(
+                SERVICE, scheduler="sh", scheduler_flags=("sh-port",), persistence=50, netmask="255.0.0.0"
+            ),
+        ),
+        (
+            f"update virtual service {KEY} [changed on the host]: "
+            "is `-s sh -p 50 -M 255.0.0.0 -b sh-port`, declared `-s wlc`"
+        ),
+        [
+            "table 11 -E -t 192.0.2.50:80 -s sh -p 50 -M 255.0.0.0 -b sh-port -E -t 192.0.2.50:80 -s wlc",
+        ],
+    ),
+    "destination gone": (
+        (with_destinations(WEB1),),
+        f"create destination 192.0.2.12:80 of {KEY} [changed on the host]: not in the kernel",
+        [
+            "table 5 -d -t 192.0.2.50:80 -r 192.0.2.12:80 -a -t 192.0.2.50:80 -r 192.0.2.12:80 -g -w 1",
+        ],
+    ),
+    "destination added": (
+        (with_destinations(WEB1, WEB2, STRAY),),
+        f"delete destination 192.0.2.77:80 of {KEY} [changed on the host]{NOT_DECLARED}",
+        [
+            "table 8 -a -t 192.0.2.50:80 -r 192.0.2.77:80 -m -w 2 -d -t 192.0.2.50:80 -r 192.0.2.77:80",
+        ],
+    ),
+    "weight altered": (
+        (with_destinations(replace(WEB1, weight=9), WEB2),),
+        (
+            f"update destination 192.0.2.11:80 of {KEY} [changed on the host]: "
+            "is `DR weight 9`, declared `DR weight 1`"
+        ),
+        [
+            (
+                "table 8 -e -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 9 "
+                "-e -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 1"
+            ),
+        ],
+    ),
+    "method altered": (
+        (with_destinations(replace(WEB1, forwarding=Forwarding.TUN), WEB2),),
+        (
+            f"update destination 192.0.2.11:80 of {KEY} [changed on the host]: "
+            "is `TUN weight 1`, declared `DR weight 1`"
+        ),
+        [
+            (
+                "table 8 -e -t 192.0.2.50:80 -r 192.0.2.11:80 -i -w 1 "
+                "-e -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 1"
+            ),
+        ],
+    ),
+    "weight 0, and the check succeeds": (
+        (with_destinations(replace(WEB1, weight=0), WEB2),),
+        (
+            f"update destination 192.0.2.11:80 of {KEY} [changed on the host]: "
+            "is `DR weight 0`, declared `DR weight 1`"
+        ),
+        [
+            (
+                "table 8 -e -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 0 "
+                "-e -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w 1"
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DRIFTS)
+def test_drift_is_mended_in_the_kernel_by_the_smallest_commands(case: str) -> None:
+    """Each step tells what it runs, and first what would undo it."""
+    services, line, commands = DRIFTS[case]
+    context = lvs(*services)
+    assert told(context) == [line]
+    assert steps(context) == commands
+    assert {step.phase for step in plan(context).steps()} == {Phase.TABLE}
+
+
+@pytest.mark.parametrize("case", DRIFTS)
+def test_keepalived_acts_where_its_file_changes_too(case: str) -> None:
+    context = with_file(lvs(*DRIFTS[case][0]), CONF, content=b"mine\n")
+    tables = [c for c in plan(context).changes if c.kind in ("virtual service", "destination")]
+    assert len(tables) == 1
+    assert [step.words for step in tables[0].steps] == [("await_table",)]
+    assert steps(context)[-2:] == ["unit_reload keepalived", "await_table"]
+
+
+@pytest.mark.parametrize("case", DRIFTS)
+def test_keepalived_acts_where_it_is_started(case: str) -> None:
+    context = lvs(*DRIFTS[case][0])
+    context = changed(
+        context, units={"keepalived": replace(context.actual.units["keepalived"], active=False)}
+    )
+    assert steps(context) == ["unit_start keepalived", "await_table"]
+
+
+def test_reasons_after_a_change_of_the_inventory() -> None:
+    anew = clusters.cluster(
+        clusters.service("http", {clusters.WEB1: 2}, scheduler=Scheduler.RR),
+        clusters.service("dns", {clusters.WEB1: 1}, 53),
+    )
+    context = declared_anew(lvs(SERVICE), anew)
+    found = {
+        (c.kind.value, c.action): c.reason
+        for c in plan(context).changes
+        if c.kind in ("virtual service", "destination")
+    }
+    assert found == {
+        ("virtual service", Action.CREATE): Reason.DECLARED,
+        ("virtual service", Action.UPDATE): Reason.DECLARED,
+        ("destination", Action.UPDATE): Reason.DECLARED,
+        ("destination", Action.DELETE): Reason.LEFT_OVER,
+    }
+
+
+# --- health checks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "state"),
+    [
+        (with_destinations(WEB1), "out of the table"),
+        (with_destinations(WEB1, replace(WEB2, weight=0)), "at weight 0"),
+    ],
+)
+def test_a_failed_health_check_is_a_finding_and_no_change(there: VirtualService, state: str) -> None:
+    context = lvs(there, checked=down(WEB2))
+    assert told(context) == []
+    (finding,) = plan(context).findings
+    assert finding.code == "LVS530"
+    assert finding.summary == f"192.0.2.12:80 of {KEY} is {state}: its health check fails"
+    assert plan(context).as_declared
+
+
+def test_a_service_that_is_gone_comes_back_without_what_fails() -> None:
+    context = lvs(checked=down(WEB2))
+    assert [words.split(" -r ")[1] for words in steps(context)[1:]] == ["192.0.2.11:80 -g -w 1"]
+    assert codes(context) == ["LVS530"]
+
+
+def test_another_destination_s_drift_is_mended_beside_a_failed_check() -> None:
+    context = lvs(with_destinations(replace(WEB1, weight=5)), checked=down(WEB2))
+    assert told(context) == [DRIFTS["weight altered"][1].replace("weight 9", "weight 5")]
+
+
+def test_a_weight_that_was_altered_is_no_failed_check() -> None:
+    context = lvs(with_destinations(WEB1, replace(WEB2, weight=7)), checked=down(WEB2))
+    assert len(told(context)) == 1
+    assert codes(context) == []
+
+
+def test_declared_weight_0_is_no_finding() -> None:
+    cluster = clusters.cluster(clusters.service("http", {clusters.WEB1: 1, clusters.WEB2: 0}))
+    context = replace(converged(cluster, "lvs1"), checkers=CheckerView({KEY: down(WEB2)}))
+    assert (told(context), codes(context)) == ([], [])
+
+
+def sorry(there: VirtualService, checked: CheckedService) -> Context:
+    """A director whose service has a sorry server."""
+    cluster = clusters.cluster(
+        clusters.service(
+            "http",
+            {clusters.WEB1: 1, clusters.WEB2: 1},
+            sorry_server=SorryServer(ip_address("192.0.2.99")),
+        )
+    )
+    context = changed(converged(cluster, "lvs1"), virtual_services={KEY: there})
+    return replace(context, checkers=CheckerView({KEY: checked}))
+
+
+def test_the_sorry_server_in_use_is_no_drift() -> None:
+    lost = CheckedService(
+        quorum_up=False, sorry_server=SORRY.key, up=frozenset({WEB1.key}), down=frozenset({WEB2.key})
+    )
+    context = sorry(with_destinations(SORRY), lost)
+    assert told(context) == []
+    assert codes(context) == ["LVS530", "LVS530"]
+
+
+def test_the_sorry_server_beside_a_quorum_is_drift() -> None:
+    kept = replace(BOTH_UP, sorry_server=SORRY.key)
+    context = sorry(with_destinations(WEB1, WEB2, SORRY), kept)
+    assert told(context) == [f"delete destination 192.0.2.99:80 of {KEY} [changed on the host]{NOT_DECLARED}"]
+
+
+@pytest.mark.parametrize("there", [with_destinations(WEB1), with_destinations(WEB1, replace(WEB2, weight=0))])
+def test_a_keepalived_that_does_not_tell(there: VirtualService) -> None:
+    """Before 2.0.14: then nobody is sent to what may have failed, and it is not called converged either."""
+    context = lvs(there, checked=None)
+    assert told(context) == []
+    assert codes(context) == ["LVS531"]
+    assert not plan(context).as_declared
+    assert not plan(context).refused
+    added = lvs(with_destinations(*there.destinations, STRAY), checked=None)
+    assert len(told(added)) == 1
+
+
+def test_a_keepalived_that_does_not_run_has_no_failed_checks() -> None:
+    context = lvs(with_destinations(WEB1), checked=None)
+    context = changed(
+        context, units={"keepalived": replace(context.actual.units["keepalived"], active=False)}
+    )
+    assert f"create destination 192.0.2.12:80 of {KEY} [changed on the host]: not in the kernel" in told(
+        context
+    )
+    assert codes(context) == []
+
+
+# --- a keepalived that runs with another configuration than the file's --------------------------------------
+
+
+def test_a_service_that_keepalived_does_not_know_takes_a_reload() -> None:
+    context = replace(lvs(), checkers=CheckerView({OTHER: CheckedService()}))
+    assert steps(context) == ["unit_reload keepalived", "await_table"]
+
+
+def test_a_left_over_service_that_keepalived_still_knows_takes_a_reload() -> None:
+    context = lvs(SERVICE, VirtualService(OTHER, "rr"), also=(OTHER,))
+    assert steps(context) == ["unit_reload keepalived", "await_table"]
+
+
+# --- what somebody else put there ---------------------------------------------------------------------------
+
+FOREIGN = {
+    "a service of another's": (SERVICE, VirtualService(OTHER, "rr")),
+    "other options": (replace(SERVICE, scheduler="rr"),),
+    "another destination": (with_destinations(WEB1, WEB2, STRAY),),
+    "another weight": (with_destinations(replace(WEB1, weight=5)),),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_foreign_table_is_refused_before_the_first_apply(case: str) -> None:
+    fresh = untouched(clusters.smallest(), "lvs1")
+    services = {service.key: service for service in FOREIGN[case]}
+    context = changed(fresh, virtual_services=services, programs=fresh.actual.programs | {"ipvsadm"})
+    assert codes(context) == ["LVS524"]
+    assert plan(context).refused
+    name = str(OTHER if OTHER in services else KEY)
+    assert plan(context).findings[0].summary.endswith(f": {name}")
+    assert not [words for words in told(context) if name in words]
+    adopted = replace(context, adopt=True)
+    assert codes(adopted) == []
+    assert [words for words in told(adopted) if name in words and "[written by somebody else]" in words]
+
+
+@pytest.mark.parametrize("there", [SERVICE, with_destinations(WEB1), with_destinations()])
+def test_what_loses_nothing_is_not_foreign(there: VirtualService) -> None:
+    fresh = untouched(clusters.smallest(), "lvs1")
+    assert codes(changed(fresh, virtual_services={KEY: there})) == []
+
+
+# --- tables that are nobody's business ----------------------------------------------------------------------
+
+
+def test_a_real_server_s_table_is_not_looked_at() -> None:
+    context = changed(converged(clusters.smallest(), "web1"), virtual_services={OTHER: SERVICE})
+    assert (told(context), codes(context)) == ([], [])
+
+
+def test_a_table_that_could_not_be_read() -> None:
+    context = replace(
+        changed(lvs(), virtual_services=None), unread={"ipvs": "`ipvsadm -Sn` failed"}, checkers=None
+    )
+    assert told(context) == []
+    (finding,) = plan(context).findings
+    assert (finding.code, finding.summary) == (
+        "LVS504",
+        "the IPVS table could not be read: `ipvsadm -Sn` failed",
+    )
+
+
+def test_a_table_without_ipvsadm_waits_for_its_installation() -> None:
+    context = changed(lvs(), virtual_services=None, programs=frozenset({"ip", "keepalived"}))
+    context = replace(context, unread={"ipvs": "the kernel has IPVS, and ipvsadm is not installed"})
+    assert codes(context) == []
+    assert told(context) == [
+        "create package ipvsadm [changed on the host]: no `ipvsadm` on the host; apt-get installs it"
+    ]
+
+
+def test_ipv6() -> None:
+    context = converged(clusters.six(), "lvs1")
+    key = ServiceKey(Protocol.TCP, "2001:db8::50", 80)
+    context = changed(context, virtual_services=without(context.actual.virtual_services or {}, key))
+    assert steps(context) == [
+        "table 3 -D -t [2001:db8::50]:80 -A -t [2001:db8::50]:80 -s wlc",
+        "table 0 -a -t [2001:db8::50]:80 -r [2001:db8::11]:80 -g -w 1",
+    ]
