@@ -6,19 +6,17 @@ looked at: all errors of a file come at once.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory import build_codes, text_codes
-from lvsdeploy.inventory.addresses import NotAnAddress, parse_host, parse_interface, parse_ip
+from lvsdeploy.inventory.addresses import NotAnAddress, parse_host
+from lvsdeploy.inventory.build_services import build_services
+from lvsdeploy.inventory.draft import Draft
 from lvsdeploy.inventory.model import (
     Cluster,
     Director,
     Engine,
     IPAddress,
-    IPInterface,
     Nat,
     RealServer,
     Service,
@@ -27,103 +25,16 @@ from lvsdeploy.inventory.model import (
     Vrrp,
 )
 from lvsdeploy.inventory.registry import Code, Context
-from lvsdeploy.inventory.schema_check import suggestion
 from lvsdeploy.inventory.secrets import read_secret, vrrp_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.inventory.document import Document, KeyPath
 
 _FIRST_PRIORITIES = (150, 100, 90, 80, 70, 60, 50, 40, 30, 20, 10)
-_MOST_SUGGESTIONS = 50
-_ENTRIES = ("directors", "real_servers", "groups", "vips", "services")
-
-
-@dataclass
-class Draft:
-    """What is built so far. `lost` names entries that exist and could not be built."""
-
-    document: Document
-    folder: Path  # of the inventory: paths in it are relative to this
-    environ: Mapping[str, str]
-    broken: frozenset[KeyPath]
-    findings: list[Finding] = field(default_factory=list)
-    lost: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in _ENTRIES})
-    incomplete: set[str] = field(default_factory=set)
-    directors: dict[str, Director] = field(default_factory=dict)
-    real_servers: dict[str, RealServer] = field(default_factory=dict)
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    vips: dict[str, Vip] = field(default_factory=dict)
-    suggestions: int = 0
-
-    def __post_init__(self) -> None:
-        self.broken_sections = {path[0] for path in self.broken if path}
-
-    def tell(self, code: Code, path: KeyPath, summary: str, *, fix: str = "") -> None:
-        place = self.document.place(path)
-        self.findings.append(code.finding(summary, place=place, fix=fix))
-
-    def lose(self, section: str, name: str) -> None:
-        self.lost[section].add(name)
-        self.incomplete.add(section)
-
-    def section(self, name: str) -> dict[str, Any]:
-        """A section that is one thing (ssh, vrrp, nat, defaults); empty when absent or broken."""
-        given = self.document.data.get(name)
-        if name in self.broken_sections:
-            self.incomplete.add(name)
-            return {}
-        return given if isinstance(given, dict) else {}
-
-    def entries(self, section: str) -> Iterator[tuple[str, Any]]:
-        """A section's entries that have no error of their own; the others are lost."""
-        given = self.document.data.get(section)
-        if not isinstance(given, dict) or (section,) in self.broken:
-            if given is not None or section in {"directors", "real_servers", "services"}:
-                self.incomplete.add(section)
-            return
-        bad = {path[1] for path in self.broken if path[0] == section and len(path) > 1}
-        for name, entry in given.items():
-            if name in bad:
-                self.lose(section, name)
-            else:
-                yield name, entry
-
-    def ip(self, text: str, path: KeyPath) -> IPAddress | None:
-        try:
-            return parse_ip(text)
-        except NotAnAddress as error:
-            self.tell(text_codes.NOT_AN_ADDRESS, path, str(error))
-            return None
-
-    def interface(self, text: str, path: KeyPath) -> IPInterface | None:
-        try:
-            return parse_interface(text)
-        except NotAnAddress as error:
-            self.tell(text_codes.NOT_AN_ADDRESS, path, str(error))
-            return None
-
-    def unknown(self, kind: str, name: str, path: KeyPath, known: Iterable[str]) -> None:
-        """Tell that a name refers to nothing, with the nearest one that is there."""
-        self.suggestions += 1  # each costs a comparison with every name: bounded
-        meant = suggestion(name, known) if self.suggestions <= _MOST_SUGGESTIONS else ""
-        summary = f"there is no {kind} '{name}'" + (f": {meant}" if meant else "")
-        self.tell(text_codes.UNKNOWN_NAME, path, summary)
-
-    def file(self, text: str, path: KeyPath) -> Path | None:
-        """A path of the inventory, absolute."""
-        home = self.environ.get("HOME")
-        if text.startswith("~/") and home:
-            return Path(home) / text[2:].lstrip("/")
-        try:
-            expanded = Path(text).expanduser()
-        except RuntimeError:
-            summary = f"the home folder of {text.partition('/')[0]} is not known"
-            self.tell(text_codes.BAD_PATH, path, summary)
-            return None
-        return Path(os.path.normpath(self.folder / expanded))
 
 
 def build(
@@ -134,8 +45,6 @@ def build(
     `broken` are the paths that the schema refused. The cluster is whole when no finding of the schema or
     of this function is an error.
     """
-    from lvsdeploy.inventory.build_services import build_services  # noqa: PLC0415 - it needs Draft
-
     draft = Draft(document, folder, environ, frozenset(broken))
     _directors(draft)
     _real_servers(draft)

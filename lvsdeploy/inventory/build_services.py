@@ -31,8 +31,8 @@ from lvsdeploy.inventory.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lvsdeploy.inventory.build import Draft
     from lvsdeploy.inventory.document import KeyPath
+    from lvsdeploy.inventory.draft import Draft
 
 
 class _Lost(Exception):
