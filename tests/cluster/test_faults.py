@@ -536,15 +536,17 @@ def test_ctrl_c_between_the_directors(cluster: Living) -> None:
 
 
 def test_a_connection_that_breaks_in_the_middle_leaves_a_finished_host(cluster: Living) -> None:
-    """web1's cable is pulled, and on web2 the sshd of the connection is killed."""
+    """web1's cable is pulled; on web2, changed through sudo, the sshd of the connection is killed."""
+    sudo = {"ssh": {"user": "deploy", "become": True}}
+    inventory = cluster.variant("sudo", {"real_servers": {"web2": sudo}})
     break_servers(cluster)
     make_slow(cluster, *SERVERS)
     before = {host: written(cluster, host) for host in DIRECTORS}
-    with started(cluster, "apply") as process:
+    with started(cluster, "apply", inventory=inventory) as process:
         for server in SERVERS:
             cluster.wait(f"{server} is being changed", lambda s=server: is_under_way(cluster, s))
         with cable_pulled(cluster, "web1"):
-            cluster.sh("web2", "kill -9 $(ps -o pid= --ppid $(cat /run/sshd.pid))")
+            cluster.sh("web2", "kill -9 $(pgrep -x sshd | grep -vx $(cat /run/sshd.pid))")
             out, _ = ended(process)
     for server in SERVERS:
         assert f"{server}: the connection was lost while a command ran" in out
