@@ -6,8 +6,10 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from lvsdeploy.state.network import Route
 from lvsdeploy.state.sysctl import effective
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from lvsdeploy.observe import Observation
 
@@ -74,8 +75,11 @@ class Sandbox:
 
 @pytest.fixture(params=SHELLS)
 def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    base = Path(tempfile.gettempdir())
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == base:
+            break
+        folder.chmod(0o755)  # so that somebody who is not root gets there
     return Sandbox(tmp_path, request.param)
 
 
