@@ -47,7 +47,7 @@ class Planned:
     def exit_code(self) -> ExitCode:
         if (failed := worst(self.plan.failures)) is not ExitCode.OK:
             return failed
-        if any(host.refused for host in self.plan.hosts):
+        if self.plan.refused:
             return ExitCode.FAILED
         return ExitCode.CHANGES if self.detailed and self.plan.changes else ExitCode.OK
 
@@ -85,7 +85,11 @@ class Applied:
 
 @dataclass(frozen=True)
 class DestinationStatus:
-    """A destination as it is now. `state` is up, down (its health check fails) or not declared."""
+    """A destination as it is now.
+
+    `state`: up; down: its health check fails; missing (nobody knows why); gets nothing new (weight 0); sorry
+    server; not declared.
+    """
 
     name: str  # the real server's, "" when no declared one has this address
     address: str

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import live
+from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table
+from lvsdeploy.plan import codes, live
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
-from lvsdeploy.state.ipvs import ServiceKey
+from lvsdeploy.state.ipvs import ServiceKey, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.observe import Observation
     from lvsdeploy.plan.change import Plan
     from lvsdeploy.state.ipvs import VirtualService
+
+
+_ABOUT_THE_READING = {codes.NOT_ROOT.code, codes.NO_IPVS.code, codes.UNREAD.code}
+"""Findings about a host without which its status would say too much."""
 
 
 def status_of(cluster: Cluster, seen: Mapping[str, Observation], plan: Plan) -> Status:
@@ -26,61 +32,81 @@ def status_of(cluster: Cluster, seen: Mapping[str, Observation], plan: Plan) -> 
         if observation is None:
             continue
         holds = tuple(str(vip) for vip, names in holders.items() if director.name in names)
-        table = observation.state.virtual_services or {}
-        services = tuple(_service(cluster, observation, table[key]) for key in sorted(table))
-        directors.append(DirectorStatus(director.name, _role(observation, holds), holds, services))
+        directors.append(
+            DirectorStatus(
+                director.name, _role(observation, holds), holds, tuple(_services(cluster, observation))
+            )
+        )
     return Status(
         cluster=cluster.name,
         directors=tuple(directors),
         failures=plan.failures,
-        findings=tuple(f for f in plan.findings if f.is_error),
+        findings=tuple(
+            f
+            for f in plan.all_findings()
+            if f.is_error and (f in plan.findings or f.code in _ABOUT_THE_READING)
+        ),
     )
 
 
 def _role(observation: Observation, holds: tuple[str, ...]) -> str:
-    unit = observation.state.units.get("keepalived")
+    unit = observation.state.units.get(KEEPALIVED_UNIT)
     if unit is None or not unit.active:
         return "keepalived is not running"
     return "MASTER" if holds else "BACKUP"
 
 
-def _service(cluster: Cluster, observation: Observation, service: VirtualService) -> ServiceStatus:
-    declared = _declared(cluster, service.key)
-    rows = []
-    for destination in service.destinations:
-        counters = observation.connections.get(service.key, {}).get(destination.key)
-        rows.append(
-            DestinationStatus(
-                name=declared.get(destination.key, ""),
-                address=str(destination),
-                forwarding=destination.forwarding.name,
-                weight=destination.weight,
-                active=counters.active if counters else 0,
-                inactive=counters.inactive if counters else 0,
-                state="up" if destination.key in declared else "not declared",
-            )
+def _services(cluster: Cluster, observation: Observation) -> Iterator[ServiceStatus]:
+    """What is in the table, and what should be: nothing when there is no table, or it could not be read."""
+    table = observation.state.virtual_services
+    if not table:
+        return
+    declared = {
+        ServiceKey(service.protocol, canonical(service.vip.ip), port): (service.name, row)
+        for service in cluster.services
+        for port, row in zip(service.ports, service.destinations, strict=True)
+    }
+    expected = expected_table(cluster)
+    for key in sorted(table.keys() | declared.keys()):
+        name, row = declared.get(key, ("", ()))
+        names = {(canonical(d.address), d.port): d.real_server for d in row}
+        there = table.get(key, replace(expected[key], destinations=()) if key in expected else None)
+        assert there is not None  # noqa: S101 — the key came from one of the two
+        yield ServiceStatus(name, there, tuple(_destinations(observation, there, expected.get(key), names)))
+
+
+def _destinations(
+    observation: Observation,
+    there: VirtualService,
+    expected: VirtualService | None,
+    names: Mapping[tuple[str, int], str],
+) -> Iterator[DestinationStatus]:
+    key, view = there.key, observation.checkers
+    declared = {destination.key: destination for destination in expected.destinations} if expected else {}
+    for destination in there.destinations:
+        counters = observation.connections.get(key, {}).get(destination.key)
+        if destination.key not in declared:
+            sorry = view is not None and view.sorry_server_in_use(key, destination.key)
+            state = "sorry server" if sorry else "not declared"
+        elif destination.weight:
+            state = "up"
+        else:
+            state = _DOWN if view is not None and view.is_down(key, destination.key) else "gets nothing new"
+        yield DestinationStatus(
+            name=names.get(destination.key, ""),
+            address=str(destination),
+            forwarding=destination.forwarding.name,
+            weight=destination.weight,
+            active=counters.active if counters else 0,
+            inactive=counters.inactive if counters else 0,
+            state=state,
         )
-    present = {destination.key for destination in service.destinations}
-    for key, name in declared.items():
-        if key not in present:
-            down = observation.checkers is not None and observation.checkers.is_down(service.key, key)
-            state = "down: its health check fails" if down else "missing"
-            rows.append(DestinationStatus(name, f"{key[0]}:{key[1]}", "", 0, 0, 0, state))
-    return ServiceStatus(_name(cluster, service.key), service, tuple(rows))
+    present = {destination.key for destination in there.destinations}
+    for destination in declared.values():
+        if destination.key not in present:
+            state = _DOWN if view is not None and view.is_down(key, destination.key) else "missing"
+            name = names.get(destination.key, "")
+            yield DestinationStatus(name, str(destination), "", 0, 0, 0, state)
 
 
-def _name(cluster: Cluster, key: ServiceKey) -> str:
-    for service in cluster.services:
-        for port in service.ports:
-            if ServiceKey(service.protocol, str(service.vip.ip), port) == key:
-                return service.name
-    return ""
-
-
-def _declared(cluster: Cluster, key: ServiceKey) -> dict[tuple[str, int], str]:
-    """(address, port) of the destinations declared for a virtual service -> the real server's name."""
-    for service in cluster.services:
-        for port, row in zip(service.ports, service.destinations, strict=True):
-            if ServiceKey(service.protocol, str(service.vip.ip), port) == key:
-                return {(str(d.address), d.port): d.real_server for d in row}
-    return {}
+_DOWN = "down: its health check fails"

@@ -75,6 +75,7 @@ def console(stream: TextIO, color: str) -> Console:
         file=stream,
         width=None if stream.isatty() else NO_TERMINAL_WIDTH,
         force_terminal=terminal,
+        color_system="standard" if color == "always" else "auto",  # whatever TERM says
         no_color=True if color == "never" else False if color == "always" else None,
         markup=False,
         highlight=False,

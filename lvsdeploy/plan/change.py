@@ -181,6 +181,11 @@ class Plan:
         return sum(len(host.changes) for host in self.hosts)
 
     @property
+    def refused(self) -> frozenset[str]:
+        """Hosts that an error of theirs keeps from being changed."""
+        return frozenset(f.host for f in self.all_findings() if f.is_error and f.host is not None)
+
+    @property
     def as_declared(self) -> bool:
         """Every host that was read is as declared, and so is the cluster as a whole."""
         return all(host.as_declared for host in self.hosts) and not any(

@@ -44,7 +44,8 @@ def as_json(result: Result) -> str:
             document |= _verdict(plan)
         case _:
             pass
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    # Plain ASCII: what acts on a terminal, and what the terminal cannot show, is escaped.
+    return json.dumps(document, indent=2)
 
 
 def _verdict(plan: Plan) -> dict[str, Any]:

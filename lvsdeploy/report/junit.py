@@ -24,11 +24,15 @@ def as_junit(result: Result) -> str:
     root = Element("testsuites", {"name": name, **counts})
     suite = SubElement(root, "testsuite", {"name": name, **counts})
     for row in listed:
-        case = SubElement(suite, "testcase", classname=printable(row.subject), name=printable(row.title))
-        body = "\n".join(visible(line) for line in row.detail.splitlines())
+        case = SubElement(suite, "testcase", classname=_plain(row.subject), name=_plain(row.title))
+        body = "\n".join(visible(line) for line in row.detail.removesuffix("\n").split("\n"))
         if row.bad:
-            SubElement(case, "failure", message=printable(row.title)).text = body
+            SubElement(case, "failure", message=_plain(row.title)).text = body
         elif body:
             SubElement(case, "system-out").text = body
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _plain(text: str) -> str:
+    return printable(text, longest=10_000)

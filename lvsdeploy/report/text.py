@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lvsdeploy.diagnostics import Finding, Severity
 from lvsdeploy.plan.change import Action, Change, Failure, HostPlan, Kind, Plan
+from lvsdeploy.plan.record import is_record
 from lvsdeploy.printable import printable, visible
 from lvsdeploy.results import Applied, Checked, DirectorStatus, Planned, Result, Status, Validated
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 _SIGN = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 _COLOUR = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red"}
+_LONGEST = (
+    10_000  # characters of a message: it is one line, and is not cut before a person would stop reading
+)
+_TAB = 8
 _SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
@@ -47,28 +53,17 @@ def _(result: Validated, *, verbose: bool = False) -> RenderableType:
 
 @as_text.register
 def _(result: Planned, *, verbose: bool = False) -> RenderableType:
-    plan = result.plan
-    parts = [
-        *_hosts(plan.hosts, verbose=verbose),
-        *_findings(plan.all_findings(), verbose=verbose),
-        *_failures(plan.failures),
-    ]
-    return Group(*parts, _summary(plan, "Plan", "Nothing to do", "is as declared"))
+    return Group(
+        *_plan(result.plan, verbose=verbose), _summary(result.plan, "Plan", "Nothing to do", "as declared")
+    )
 
 
 @as_text.register
 def _(result: Checked, *, verbose: bool = False) -> RenderableType:
-    plan = result.plan
-    parts = [
-        *_hosts(plan.hosts, verbose=verbose),
-        *_findings(plan.all_findings(), verbose=verbose),
-        *_failures(plan.failures),
-    ]
-    if plan.hosts and not plan.changes and not plan.as_declared:
-        parts.append(Text("Not as declared: see the findings above", "bold red"))
-    else:
-        parts.append(_summary(plan, "Not as declared", "As declared", "checked: files and kernel"))
-    return Group(*parts)
+    return Group(
+        *_plan(result.plan, verbose=verbose),
+        _summary(result.plan, "Not as declared", "As declared", "checked, files and kernel"),
+    )
 
 
 @as_text.register
@@ -78,17 +73,25 @@ def _(result: Applied, *, verbose: bool = False) -> RenderableType:
         *_failures(result.left),
         *_failures(result.failures),
     ]
-    counts = Counter(change.action for host in result.changed for change in host.changes)
+    undone = len(result.failures) + len(result.left)
+    well = result.exit_code == 0
     if result.changed:
         names = ", ".join(host.host for host in result.changed)
-        done = Text(f"Applied to {names}: {_counted(counts, _DONE)}", "bold green")
-        done.append("; read back and as declared" if result.exit_code == 0 else "")
-        parts.append(done)
-    elif result.exit_code == 0:
-        hosts = _count(len(result.after.hosts), "host")
-        parts.append(Text(f"Nothing to do: {hosts} as declared", "bold green"))
+        counts = _counted((change for host in result.changed for change in host.changes), _DONE)
+        tail = "; read back and as declared" if well else ""
+        parts.append(Text(f"Applied to {names}: {counts}{tail}", "bold green"))
+    if well:
+        if not result.changed:
+            hosts = _count(len(result.after.hosts), "host")
+            parts.append(Text(f"Nothing to do: {hosts} as declared", "bold green"))
+    elif undone:
+        words = [_count(len(result.failures), "host") + " failed"] if result.failures else []
+        words += [_count(len(result.left), "host") + " left unchanged"] if result.left else []
+        head = "Not all was applied" if result.changed else "Nothing was changed"
+        parts.append(Text(f"{head}: {', '.join(words)}", "bold red"))
     else:
-        parts.append(Text("Nothing was changed", "bold red"))
+        head = "Applied, and not as declared" if result.changed else "Nothing was changed"
+        parts.append(Text(f"{head}: see the errors above", "bold red"))
     return Group(*parts)
 
 
@@ -102,27 +105,56 @@ def _(result: Status, *, verbose: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def finding_text(finding: Finding, *, verbose: bool = False) -> Text:
-    """A finding: where, what, the line with a caret, why, what to do."""
-    where = str(finding.place) if finding.place else (finding.host or "")
+def finding_text(finding: Finding, *, verbose: bool = False, hosts: str = "") -> Text:
+    """A finding: where (`hosts`: of several hosts), what, the line with a caret, why, what to do."""
+    where = str(finding.place) if finding.place else (hosts or finding.host or "")
     text = Text()
     if where:
-        text.append(f"{where}: ", "bold")
+        text.append(f"{printable(where, longest=_LONGEST)}: ", "bold")
     text.append(f"{finding.severity.value}[{finding.code}]", _SEVERITY[finding.severity])
-    text.append(f": {printable(finding.summary)}\n")
+    text.append(f": {printable(finding.summary, longest=_LONGEST)}\n")
     if finding.place is not None and finding.place.text:
-        line = visible(finding.place.text.rstrip())
         number = f"{finding.place.line:>5} | "
-        text.append(f"{number}{line}\n", "dim")
-        text.append(" " * (len(number) + finding.place.column - 1) + "^\n", _SEVERITY[finding.severity])
+        line, column = _line_and_column(finding.place.text, finding.place.column)
+        text.append(f"{number}{line}".rstrip() + "\n", "dim")
+        text.append(" " * (len(number) + column) + "^\n", _SEVERITY[finding.severity])
     if finding.why and (verbose or finding.is_error or finding.drift):
-        text.append(f"      why: {finding.why}\n")
+        text.append(f"      why: {printable(finding.why, longest=_LONGEST)}\n")
     if finding.fix:
-        text.append(f"      do:  {finding.fix}\n")
+        text.append(f"      do:  {printable(finding.fix, longest=_LONGEST)}\n")
     return text
 
 
-def _hosts(plans: Sequence[HostPlan], *, verbose: bool) -> Iterator[RenderableType]:
+def _line_and_column(line: str, column: int) -> tuple[str, int]:
+    """A source line as it is shown, and how many cells come before its character `column` (from 1).
+
+    Tabs go to every eighth cell, as in a terminal; wide characters take two cells, escaped ones several.
+    """
+    shown, cells, before = "", 0, None
+    for number, character in enumerate(line.rstrip("\r\n"), 1):
+        if number == column:
+            before = cells
+        piece = " " * (_TAB - cells % _TAB) if character == "\t" else visible(character)
+        shown += piece
+        cells += cell_len(piece)
+    # A place behind the line's end is where something is missing.
+    return shown, cells + max(0, column - len(line) - 1) if before is None else before
+
+
+def _plan(plan: Plan, *, verbose: bool) -> Iterator[RenderableType]:
+    """All changes first, then their diffs; what the final line is about stands right above it."""
+    yield from _changes(plan.hosts)
+    diffs = list(_diffs(plan.hosts, verbose=verbose))
+    yield from diffs
+    yield from _findings(plan.all_findings(), verbose=verbose)
+    yield from _failures(plan.failures)
+    if plan.failures:
+        yield Text("")
+    if diffs or (plan.changes and (plan.failures or plan.refused)):
+        yield from _by_host(plan)
+
+
+def _changes(plans: Sequence[HostPlan]) -> Iterator[RenderableType]:
     """Hosts with the same changes are shown once."""
     groups: dict[tuple[object, ...], list[HostPlan]] = {}
     for plan in plans:
@@ -130,12 +162,47 @@ def _hosts(plans: Sequence[HostPlan], *, verbose: bool) -> Iterator[RenderableTy
             key = (plan.role, *(_looks(change) for change in plan.changes))
             groups.setdefault(key, []).append(plan)
     for group in groups.values():
-        names = ", ".join(plan.host for plan in group)
         role = group[0].role.value + ("s" if len(group) > 1 else "")
-        yield Text.assemble((names, "bold"), f" ({role})")
+        yield Text.assemble((_names(group), "bold"), f" ({role})")
         for change in group[0].changes:
-            yield from _change(change, verbose=verbose)
+            line = Text(f"  {_SIGN[change.action]} {change.kind.value} ", _COLOUR[change.action])
+            line.append(printable(change.name, longest=_LONGEST), "bold")
+            detail = f": {printable(change.detail, longest=_LONGEST)}" if change.detail else ""
+            line.append(f"{detail} [{change.reason.value}]")
+            yield line
         yield Text("")
+
+
+def _diffs(plans: Sequence[HostPlan], *, verbose: bool) -> Iterator[RenderableType]:
+    """Each diff once, with the hosts it is of."""
+    found: dict[tuple[str, str], list[HostPlan]] = {}
+    for plan in plans:
+        for change in plan.changes:
+            if change.diff and (verbose or not _is_record(change)):
+                found.setdefault((change.name, change.diff), []).append(plan)
+    for (name, diff), hosts in found.items():
+        yield Text(f"{_names(hosts)}: {printable(name, longest=_LONGEST)}", "bold")
+        for text in diff.removesuffix("\n").split("\n"):
+            style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
+            yield Text(f"      {visible(text)}".rstrip(), style)
+        yield Text("")
+
+
+def _by_host(plan: Plan) -> Iterator[RenderableType]:
+    """What happens on which host, in a line each: after long diffs the list above is out of sight."""
+    groups: dict[str, list[str]] = {}
+    for host in plan.hosts:
+        words = _counted(host.changes) or "nothing to change"
+        refused = "; refused, see its errors above" if host.host in plan.refused else ""
+        groups.setdefault(words + refused, []).append(host.host)
+    for failure in plan.failures:
+        groups.setdefault("could not be read", []).append(failure.host)
+    for words, names in groups.items():
+        yield Text.assemble("  ", (", ".join(names), "bold"), f": {words}")
+
+
+def _names(plans: Iterable[HostPlan]) -> str:
+    return ", ".join(plan.host for plan in plans)
 
 
 def _looks(change: Change) -> tuple[object, ...]:
@@ -145,24 +212,16 @@ def _looks(change: Change) -> tuple[object, ...]:
 
 def _is_record(change: Change) -> bool:
     """The record of what lvsdeploy put there follows from all else, and its diff says nothing new."""
-    return change.kind is Kind.FILE and change.name.startswith("/var/lib/lvsdeploy/")
-
-
-def _change(change: Change, *, verbose: bool) -> Iterator[Text]:
-    line = Text(f"  {_SIGN[change.action]} {change.kind.value} ", _COLOUR[change.action])
-    line.append(printable(change.name), "bold")
-    detail = f": {printable(change.detail)}" if change.detail else ""
-    line.append(f"{detail} [{change.reason.value}]")
-    yield line
-    if change.diff and (verbose or not _is_record(change)):
-        for text in change.diff.splitlines():
-            style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
-            yield Text(f"      {visible(text)}", style)
+    return change.kind is Kind.FILE and is_record(change.name)
 
 
 def _findings(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Text]:
+    """Findings in order, those that several hosts share once."""
+    groups: dict[Finding, list[str]] = {}
     for finding in findings:
-        yield finding_text(finding, verbose=verbose)
+        groups.setdefault(replace(finding, host=None), []).append(finding.host or "")
+    for finding, hosts in groups.items():
+        yield finding_text(finding, verbose=verbose, hosts=", ".join(filter(None, hosts)))
 
 
 def _failures(failures: Iterable[Failure]) -> Iterator[Text]:
@@ -172,30 +231,39 @@ def _failures(failures: Iterable[Failure]) -> Iterator[Text]:
 
 def failure_text(failure: Failure) -> Text:
     """A host that could not be read or changed, and what its programs said."""
-    text = Text.assemble((f"{failure.host}: ", "bold"), (printable(failure.message), "red"))
-    for line in failure.detail.splitlines():
-        text.append(f"\n      | {visible(line)}")
+    message = printable(failure.message, longest=_LONGEST)
+    text = Text.assemble((f"{failure.host}: ", "bold"), (message, "red"))
+    for line in failure.detail.removesuffix("\n").split("\n") if failure.detail else ():
+        text.append(f"\n      | {visible(line)}".rstrip(" "))
     if failure.hint:
-        text.append(f"\n      do:  {failure.hint}")
+        text.append(f"\n      do:  {printable(failure.hint, longest=_LONGEST)}")
     return text
 
 
 def _summary(plan: Plan, some: str, none: str, state: str) -> Text:
+    """The final line."""
     if plan.changes:
-        counts = Counter(change.action for host in plan.hosts for change in host.changes)
         touched = sum(bool(host.changes) for host in plan.hosts)
-        text = f"{some}: {_counted(counts)} on {_count(touched, 'host')} of {len(plan.hosts)}"
-        return Text(text, "bold yellow")
+        counts = _counted(change for host in plan.hosts for change in host.changes)
+        tail = f"; {len(plan.refused)} refused" if plan.refused else ""
+        tail += f"; {len(plan.failures)} could not be read" if plan.failures else ""
+        total = len(plan.hosts) + len(plan.failures)
+        return Text(f"{some}: {counts} on {_count(touched, 'host')} of {total}{tail}", "bold yellow")
     if plan.failures:
-        return Text(f"{_count(len(plan.failures), 'host')} could not be read", "bold red")
-    return Text(f"{none}: cluster {plan.cluster}, {_count(len(plan.hosts), 'host')} {state}", "bold green")
+        others = f"; {_count(len(plan.hosts), 'other')} read, nothing to change" if plan.hosts else ""
+        return Text(f"{_count(len(plan.failures), 'host')} could not be read{others}", "bold red")
+    if plan.as_declared:
+        hosts = _count(len(plan.hosts), "host")
+        return Text(f"{none}: cluster {plan.cluster}, {hosts} {state}", "bold green")
+    return Text("Not as declared, and nothing that apply may change: see the findings above", "bold red")
 
 
 _TO_DO = {Action.CREATE: "to create", Action.UPDATE: "to change", Action.DELETE: "to remove"}
 _DONE = {Action.CREATE: "created", Action.UPDATE: "changed", Action.DELETE: "removed"}
 
 
-def _counted(counts: Counter[Action], words: Mapping[Action, str] = _TO_DO) -> str:
+def _counted(changes: Iterable[Change], words: Mapping[Action, str] = _TO_DO) -> str:
+    counts = Counter(change.action for change in changes)
     return ", ".join(f"{counts[action]} {word}" for action, word in words.items() if counts[action])
 
 
@@ -210,31 +278,55 @@ def _director(director: DirectorStatus) -> Iterator[RenderableType]:
     if not director.services:
         yield Text("  the IPVS table is empty\n")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    columns = ("service", "virtual service", "scheduler", "real server", "address", "method")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=True)
-    for column in ("weight", "active", "inactive"):
-        table.add_column(column, justify="right")
-    table.add_column("state")
+    rows: list[tuple[str, ...]] = [_COLUMNS]
     for service in director.services:
         words = [service.service.scheduler]
         if service.service.persistence is not None:
             words.append(f"persistent {service.service.persistence}s")
         first = (service.name or "(not declared)", str(service.service.key), " ".join(words))
         for destination in service.destinations:
-            table.add_row(
-                *first,
+            row = (
                 destination.name,
                 destination.address,
                 destination.forwarding,
-                str(destination.weight),
-                str(destination.active),
-                str(destination.inactive),
-                Text(destination.state, "green" if destination.state == "up" else "red"),
+                *map(str, (destination.weight, destination.active, destination.inactive)),
+                destination.state,
             )
+            rows.append(tuple(map(printable, (*first, *row))))
             first = ("", "", "")
         if not service.destinations:
-            table.add_row(*first, "none")
-    yield table
+            rows.append((*first, "none", *[""] * (len(_COLUMNS) - 4)))
+    yield from _table(rows)
     yield Text("")
+
+
+_COLUMNS = (
+    "service",
+    "virtual service",
+    "scheduler",
+    "real server",
+    "address",
+    "method",
+    "weight",
+    "active",
+    "inactive",
+    "state",
+)
+_NUMBERS = {"weight", "active", "inactive"}
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[Text]:
+    """Rows in columns, the last one coloured; a line is never cut, however narrow the terminal."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  ".join(
+            " " * (width - cell_len(cell)) + cell
+            if name in _NUMBERS
+            else cell + " " * (width - cell_len(cell))
+            for name, cell, width in zip(_COLUMNS[:-1], row, widths, strict=False)
+        )
+        state = "bold" if number == 0 else "green" if row[-1] == "up" else "red"
+        text = Text(line, "bold" if number == 0 else "")
+        text.append(f"  {row[-1]}", state)
+        text.rstrip()
+        yield text
