@@ -1,8 +1,9 @@
 """A whole cluster, read, changed in order, and read again.
 
-The order is what keeps clients served: real servers before directors, since a director must not send packets
-to a machine that would drop them, and after them where a VIP is taken away; among the directors first those
-that hold no VIP, then the one that does. What fails stops what comes after it.
+The order is what keeps clients served. Real servers come before directors, since a director must not send
+packets to a machine that would drop them; but after them where a VIP is taken away, and where the default route
+is led through a gateway that only the directors will bring up. Among the directors those that hold no VIP come
+first. What fails stops what comes after it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
-from lvsdeploy.plan import live
+from lvsdeploy.plan import codes, live
 from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
 from lvsdeploy.results import Applied
 
@@ -92,14 +93,16 @@ class Session:
         left: list[Failure] = []
         real_servers = [h for h in self.hosts if h.role is Role.REAL_SERVER]
         with self._interruption:
-            last = [h for h in real_servers if _withdraws(h)]
-            first = [h for h in real_servers if h not in last]
+            withdrawing = [h for h in real_servers if _withdraws(h)]
+            rerouted = [] if self._gateway_is_up() else [h for h in real_servers if _changes_route(h)]
+            first = [h for h in real_servers if h not in withdrawing and h not in rerouted]
             self._wave(first, left)
             not_ready = self._not_ready(first)
             self._change_directors(not_ready, left)
-            self._withdraw(last, left)
             if any(h.changed for h in self._directors_in_order()):
                 self._let_vrrp_settle()
+            self._withdraw([h for h in withdrawing if h not in rerouted], left)
+            self._reroute(rerouted, left)
         return Applied(
             changed=tuple(before[h.name] for h in self.hosts if h.changed),
             left=tuple(left),
@@ -131,6 +134,23 @@ class Session:
             return
         why = f"it gives up a VIP, and directors may still send packets there: {', '.join(waiting)}"
         left += [_left(h, why, self._without(waiting)) for h in real_servers]
+
+    def _gateway_is_up(self) -> bool:
+        """A director holds the inside gateway, or nobody can tell: no director is among the hosts."""
+        nat, seen = self.cluster.nat, self.observations()
+        directors = [h for h in self._directors_in_order() if h.name in seen]
+        if nat is None or not directors:
+            return True
+        states = {name: observation.state for name, observation in seen.items()}
+        return bool(live.holders_of(self.cluster, states)[nat.gateway.ip])
+
+    def _reroute(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
+        """A default route through a gateway that nobody holds yet would cut the host off, and us from it."""
+        if self._gateway_is_up():
+            self._wave(real_servers, left)
+            return
+        why = "its default route would lead to the inside gateway, which no director holds yet"
+        left += [_left(h, why, "Bring up the directors, then apply again.") for h in real_servers]
 
     def _without(self, names: Sequence[str]) -> str:
         others = ",".join(h.name for h in self.hosts if h.name not in names)
@@ -170,9 +190,14 @@ class Session:
             if h.role is Role.DIRECTOR and h.observation is not None and h.failure is None
         ]
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
-        while self._about_the_cluster() and time.monotonic() < deadline and not self._interruption.asked:
+        while self._unsettled() and time.monotonic() < deadline and not self._interruption.asked:
             time.sleep(0.5)
             self._at_once(lambda host: host.read(self._connector), directors)
+
+    def _unsettled(self) -> bool:
+        """Some VIP is on no director, or on two."""
+        vrrp = {codes.NO_HOLDER.code, codes.TWO_HOLDERS.code}
+        return any(finding.code in vrrp for finding in self._about_the_cluster())
 
     def _about_the_cluster(self) -> tuple[Finding, ...]:
         seen = self.observations()
@@ -210,6 +235,11 @@ class Session:
 
 def _to_change(host: Host) -> bool:
     return host.failure is None and host.plan is not None and bool(host.plan.changes)
+
+
+def _changes_route(host: Host) -> bool:
+    changes = host.plan.changes if _to_change(host) and host.plan is not None else ()
+    return any(change.kind is Kind.ROUTE for change in changes)
 
 
 def _withdraws(host: Host) -> bool:
