@@ -1,9 +1,9 @@
 """A whole cluster, read, changed in order, and read again.
 
 The order is what keeps clients served. Real servers come before directors, since a director must not send
-packets to a machine that would drop them; but after them where a VIP is taken away, and where the default route
-is led through a gateway that only the directors will bring up. Among the directors those that hold no VIP come
-first. What fails stops what comes after it.
+packets to a machine that would drop them; but after them where a VIP is taken away, and where the default
+route is led through a gateway that only the directors will bring up. Among the directors those that hold no
+VIP come first. What fails stops what comes after it.
 """
 
 from __future__ import annotations
