@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from lvsdeploy.errors import ExitCode, HostError, InventoryInvalid, LvsdeployError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the contract's codes; no traceback leaves without `--debug`."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -25,22 +30,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave("Interrupted. Nothing is left half done on any host.")
     except BrokenPipeError:
         # The reader of stdout has gone (`| head`). Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         code = ExitCode.FAILED
     except LvsdeployError as error:
         if debug:
-            raise
+            _show_where()
         _show(error)
         code = error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 — the last resort: nothing above it could say more
         if debug:
-            raise
+            _show_where()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _give_up_stdout()
+            sys.stderr.write(f"lvsdeploy: cannot write the answer: {error.strerror}\n")
+            sys.exit(int(ExitCode.FAILED))
         sys.stderr.write(
             f"lvsdeploy: internal error: {type(error).__name__}: {error}\n"
             "This is a bug. The same command with --debug shows where.\n"
         )
         code = ExitCode.FAILED
     sys.exit(int(code or 0))
+
+
+def _show_where() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _give_up_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int | None:

@@ -70,6 +70,8 @@ def console(stream: TextIO, color: str) -> Console:
     """A rich console that adds nothing to what it is given: no markup, no highlighting, no wrapping."""
     from rich.console import Console
 
+    if color == "auto" and os.environ.get("NO_COLOR"):
+        color = "never"
     terminal = {"always": True, "never": False}.get(color)
     return Console(
         file=stream,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.desired.manifest import FORMAT
 from lvsdeploy.state.file import FileKind
 from lvsdeploy.state.network import Address
 
@@ -45,6 +44,8 @@ def read_record(manifest: File | None) -> Record:
     One that cannot be read counts as none and says why (`problem`): then nothing is ours, and nothing is
     removed or overwritten because of it.
     """
+    from lvsdeploy.desired.manifest import FORMAT  # noqa: PLC0415 — brings Jinja, which a report does without
+
     if manifest is None or manifest.kind is not FileKind.REGULAR:
         return Record()
     try:
