@@ -293,15 +293,23 @@ def _load(path: Path) -> Any:
 @contextmanager
 def _session(path: Path, shared: Common, *, adopt: bool = False, status: bool = False) -> Iterator[Session]:
     """The hosts of an inventory, not yet connected. Its warnings go to stderr."""
-    from lvsdeploy.cli.output import progress, show_findings
+    from lvsdeploy.cli.output import progress, show, show_findings
     from lvsdeploy.diagnostics import Severity
-    from lvsdeploy.errors import UsageError
+    from lvsdeploy.errors import InventoryInvalid, UsageError
     from lvsdeploy.execute.cluster import Session
     from lvsdeploy.inventory import load
     from lvsdeploy.plan.selection import select
+    from lvsdeploy.results import Validated, ValidatedFile
     from lvsdeploy.ssh import Connector
 
-    loaded = load(path)
+    try:
+        loaded = load(path)
+    except InventoryInvalid as error:
+        if shared.output == "text":
+            raise
+        result = Validated((ValidatedFile(str(path), "", error.findings),))
+        show(result, shared)
+        raise click.exceptions.Exit(int(result.exit_code)) from None
     show_findings(tuple(f for f in loaded.findings if f.severity is Severity.WARNING))
     cluster = loaded.cluster
     chosen = select(cluster, shared.limit)

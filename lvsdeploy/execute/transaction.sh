@@ -113,7 +113,12 @@ test_keepalived() {
 
 # --- packages -------------------------------------------------------------------------------------------------
 
-install_package() {
+# A package that was installed stays: to remove it would take away what came with it, too.
+install_package() { fetch_package "$@" && on_undo kept "$2"; }
+
+kept() { echo "package $1 stays installed"; }
+
+fetch_package() {
     case $1 in
     apt-get)
         set -- "$2" -qqy --no-install-recommends -o Dpkg::Options::=--force-confold

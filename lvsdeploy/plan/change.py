@@ -51,18 +51,19 @@ class Step:
                 return f"write {words[0]}"
             case "sysctl_set":
                 return f"set {words[0]} to {words[1]}"
+            case "install_package":
+                return f"install {words[1]} with {words[0]}"
+            case "address_add" | "address_del":
+                return f"{'add' if function == 'address_add' else 'remove'} {words[1]} on {words[0]}"
             case _:
                 return " ".join((_TITLES.get(function, function), *words))
 
 
 _TITLES = {
-    "install_package": "install with",
-    "test_keepalived": "accept",
+    "test_keepalived": "have keepalived accept",
     "keep_copy": "keep a copy of",
     "remove": "remove",
     "manager_reload": "run systemctl daemon-reload",
-    "address_add": "add the address on",
-    "address_del": "take away the address on",
     "route_default": "set the default route via",
     "unit_enable": "have started at boot",
     "unit_start": "start",
