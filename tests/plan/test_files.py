@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lvsdeploy.inventory.model import Secret, Vrrp
 from lvsdeploy.plan.change import Action, Phase, Reason
@@ -322,6 +324,35 @@ def test_a_large_file_is_compared_quickly_and_closely() -> None:
         "-    lvs_sched wlc",
         "+    lvs_sched rr",
     ]
+
+
+def patched(before: str, text: str) -> str:
+    """`before` with a diff applied, every line of which must fit."""
+    old, new, place = before.splitlines(keepends=True), [], 0
+    lines = text.splitlines(keepends=True)[2:]
+    for number, line in enumerate(lines):
+        sign, rest = line[0], line[1:]
+        if lines[number + 1 : number + 2] == ["\\ No newline at end of file\n"]:
+            rest = rest[:-1]
+        if sign == "@":
+            start, _, length = line.split()[1][1:].partition(",")
+            goal = int(start) if length == "0" else int(start) - 1
+            new += old[place:goal]
+            place = goal
+        elif sign in " -":
+            assert old[place] == rest
+            place += 1
+        if sign in " +":
+            new.append(rest)
+    return "".join(new + old[place:])
+
+
+@given(*[st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", ""])).map("\n".join)] * 2)
+@settings(derandomize=True, max_examples=300, deadline=None)
+def test_a_diff_leads_from_one_to_the_other(before: str, after: str) -> None:
+    text = diff("/f", File("/f", before.encode()), File("/f", after.encode()))
+    assert patched(before, text) == after
+    assert bool(text) == (before != after)
 
 
 # --- secrets ------------------------------------------------------------------------------------------------

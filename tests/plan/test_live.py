@@ -97,6 +97,17 @@ def test_dr_needs_one_network() -> None:
     ]
 
 
+def test_an_address_without_a_network_is_no_subnet() -> None:
+    """A director that holds the real server's own address reaches no real server through it."""
+    cluster = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}))
+    seen = states(cluster)
+    own = frozenset({on("eth0", "192.0.2.2/32"), on("lo", "192.0.2.11/32")})
+    seen["lvs1"] = replace(seen["lvs1"], addresses=own)
+    assert found(cluster, seen) == [
+        "lvs1: LVS511 real server web1 (192.0.2.11) is in no subnet of this director"
+    ]
+
+
 def test_nat_does_not_need_it() -> None:
     assert found(clusters.nat_checked_only(), states(clusters.nat_checked_only())) == []
 
