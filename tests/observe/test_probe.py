@@ -21,7 +21,6 @@ from lvsdeploy.state.network import Route
 from lvsdeploy.state.sysctl import effective
 
 if TYPE_CHECKING:
-
     from lvsdeploy.observe import Observation
 
 pytestmark = pytest.mark.skipif(
