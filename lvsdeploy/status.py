@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import VirtualService
 
 
-_ABOUT_THE_READING = {codes.NOT_ROOT.code, codes.NO_IPVS.code, codes.UNREAD.code}
+_ABOUT_THE_READING = {codes.NO_IPVS.code, codes.UNREAD.code}
 """Findings about a host without which its status would say too much."""
 
 

@@ -8,13 +8,6 @@ from lvsdeploy.inventory.registry import code
 _ARP = "https://docs.kernel.org/networking/ip-sysctl.html"
 _LVS_DR = "http://www.linuxvirtualserver.org/VS-DRouting.html"
 
-NOT_ROOT = code(
-    "LVS501",
-    Severity.ERROR,
-    "Not root on the host.",
-    why="Sysctls, addresses and the IPVS table can be read whole and set by root alone.",
-    fix="Log in as root, or set `ssh: {become: true}` to go through `sudo -n`.",
-)
 NO_IPVS = code(
     "LVS502",
     Severity.ERROR,

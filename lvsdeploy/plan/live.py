@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 def findings(context: Context, role: Role) -> Iterator[Finding]:
     """About one machine."""
     host, facts = context.host, context.facts
-    if not facts.root:
-        yield codes.NOT_ROOT.finding("lvsdeploy is not root on this host", host=host)
     if role is Role.DIRECTOR and "ip_vs" not in facts.modules | facts.available_modules:
         kernel = facts.kernel or "of this host"
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)

@@ -5,21 +5,17 @@ With the route changed before the director has the gateway, the real server coul
 
 from __future__ import annotations
 
-import io
 import os
-import shlex
-import sys
-import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lvsdeploy.lab import Completed, Init
+from lvsdeploy.lab import Init
 from tests.cluster.living import Living, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.lab,
@@ -48,30 +44,25 @@ DECLARED: dict[str, Any] = {
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     folder = tmp_path_factory.mktemp("lab")
     with living(folder, DECLARED, Init.SSHD, serve={"db1": [8080], "db2": [8080]}) as cluster:
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for name in ("cluster.yaml", "lab/id_ed25519", "lab/known_hosts"):
-                tar.add(folder / name, f"root/far/{name}")
-        cluster.lab.exec("remote", "tar -x -C /", input=archive.getvalue())
         yield cluster
 
 
-def from_afar(cluster: Living, verb: str) -> Completed:
-    """`lvsdeploy VERB -v` on the machine behind the router."""
-    checkout = shlex.quote(str(Path(__file__).parents[2]))
-    command = f"cd {checkout} && {shlex.quote(sys.executable)} -m lvsdeploy {verb} -v /root/far/cluster.yaml"
-    return cluster.lab.exec("remote", command, timeout=120, check=False)
+@pytest.fixture(scope="module")
+def afar(cluster: Living) -> Path:
+    """The inventory with every login made from the machine behind the router."""
+    address = cluster.sh("remote", "hostname -I").split()[0]
+    return cluster.variant("afar", {"ssh": {"proxy_jump": f"root@{address}"}})
 
 
-def test_a_first_apply_from_behind_the_router(cluster: Living) -> None:
-    done = from_afar(cluster, "apply")
-    assert done.code == 0, done.stdout + done.stderr
+def test_a_first_apply_from_behind_the_router(cluster: Living, afar: Path) -> None:
+    done = cluster.attempt("apply", "-v", inventory=afar)
+    assert done.returncode == 0, done.stdout + done.stderr
     told = done.stderr.splitlines()
     assert told.index("lvs1: done") < told.index("db1: applying"), "first who has the gateway"
     for server in ("db1", "db2"):
         assert cluster.sh(server, "ip route show default").startswith("default via 10.2.0.1 ")
     assert set(cluster.requests("remote", "http://192.0.2.51/", 4)) == {"db1", "db2"}
-    assert from_afar(cluster, "check").code == 0
+    assert cluster.attempt("check", inventory=afar).returncode == 0
 
 
 def test_no_route_leads_to_a_gateway_that_nobody_holds(cluster: Living) -> None:

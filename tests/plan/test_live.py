@@ -40,10 +40,6 @@ def found(cluster: Cluster, seen: dict[str, HostState], *, whole: bool = False) 
 # --- one machine --------------------------------------------------------------------------------------------
 
 
-def test_not_root() -> None:
-    assert codes(converged(clusters.smallest(), "web1", replace(FACTS, root=False))) == ["LVS501"]
-
-
 def test_no_ipvs() -> None:
     none = replace(FACTS, modules=frozenset(), available_modules=frozenset())
     assert codes(converged(clusters.smallest(), "lvs1", none)) == ["LVS502"]
