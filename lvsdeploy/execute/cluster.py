@@ -72,7 +72,7 @@ class Session:
 
     def read(self) -> Plan:
         """Reads every host at once and plans."""
-        self._at_once(lambda host: host.read(self._connector), self.hosts)
+        self._at_once(self._read, self.hosts)
         return self.plan()
 
     def plan(self) -> Plan:
@@ -165,6 +165,12 @@ class Session:
         missed = [h for h in ready if not h.changed and h.failure is None]
         left += [_left(h, "interrupted before its turn") for h in missed]
 
+    def _read(self, host: Host) -> None:
+        began = time.monotonic()
+        host.read(self._connector)
+        end = "not read" if host.failure else f"read in {time.monotonic() - began:.1f} s"
+        self._progress(f"{host.name}: {end}")
+
     def _change(self, host: Host) -> None:
         if self._interruption.asked:
             return
@@ -189,6 +195,8 @@ class Session:
             for h in self.hosts
             if h.role is Role.DIRECTOR and h.observation is not None and h.failure is None
         ]
+        if self._unsettled():
+            self._progress("waiting until each VIP is on one director")
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
         while self._unsettled() and time.monotonic() < deadline and not self._interruption.asked:
             time.sleep(0.5)

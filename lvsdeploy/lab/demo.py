@@ -46,7 +46,7 @@ PROGRAMS = {
     "python3": "python3",
 }
 REQUESTS = 40
-LONGEST_GAP = 5.0  # seconds: three advert intervals and the skew, and a request that waits a second
+LONGEST_GAP = 5.0  # seconds: three advert intervals, the skew, and a request that waits
 PLAN_LINES = 14  # of the plan are shown; the diffs fill screens
 INTERRUPTED = 130  # the exit code of a program that SIGINT ended
 
@@ -277,7 +277,7 @@ def failing_over(demo: Demo) -> None:
     master = _master(demo)
     loop = demo.lab.spawn(
         CLIENT,
-        f"while :; do curl -s --max-time 1 http://{demo.vip}/ >/dev/null && date +%s.%N; sleep 0.05; done",
+        f"while :; do curl -s --max-time 0.5 http://{demo.vip}/ >/dev/null && date +%s.%N; sleep 0.05; done",
     )
     demo.await_("requests are answered", lambda: len(_times(loop.output)) > 1)
     demo.by_hand(master, f"kill -9 $(pidof keepalived); ip address del {demo.vip}/32 dev eth0; ipvsadm -C")

@@ -290,7 +290,7 @@ def test_a_failed_health_check_is_not_drift(cluster: Living) -> None:
 
 def longest_gap(cluster: Living, disturbance: str) -> float:
     """The longest time between two answers to a client, in seconds, while lvs1 suffers `disturbance`."""
-    answer = f"curl -s --max-time 1 http://{VIP}/ >/dev/null && date +%s.%N"
+    answer = f"curl -s --max-time 0.5 http://{VIP}/ >/dev/null && date +%s.%N"
     loop = cluster.lab.spawn("client", f"for i in $(seq 80); do {answer}; sleep 0.1; done")
     cluster.wait("requests are answered", lambda: len(loop.output.splitlines()) >= 5)
     cluster.sh("lvs1", disturbance)
