@@ -50,8 +50,7 @@ def status_of(cluster: Cluster, seen: Mapping[str, Observation], plan: Plan) -> 
 
 
 def _role(observation: Observation, holds: tuple[str, ...]) -> str:
-    unit = observation.state.units.get(KEEPALIVED_UNIT)
-    if unit is None or not unit.active:
+    if not observation.state.runs(KEEPALIVED_UNIT):
         return "keepalived is not running"
     return "MASTER" if holds else "BACKUP"
 

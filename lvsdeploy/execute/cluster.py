@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from lvsdeploy.desired import KEEPALIVED_UNIT, nat_in_use
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.plan import codes, live
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.inventory.model import Cluster, IPAddress
     from lvsdeploy.observe import Observation
     from lvsdeploy.ssh import Connector
+    from lvsdeploy.state.host import HostState
 
 MOST_AT_ONCE = 100
 VRRP_SETTLES = 15.0  # seconds: three advert intervals and the skew, for a slow machine
@@ -137,12 +139,9 @@ class Session:
 
     def _gateway_is_up(self) -> bool:
         """A director holds the inside gateway, or nobody can tell: no director is among the hosts."""
-        nat, seen = self.cluster.nat, self.observations()
-        directors = [h for h in self._directors_in_order() if h.name in seen]
-        if nat is None or not directors:
-            return True
-        states = {name: observation.state for name, observation in seen.items()}
-        return bool(live.holders_of(self.cluster, states)[nat.gateway.ip])
+        nat = nat_in_use(self.cluster)
+        asked = any(h.role is Role.DIRECTOR and h.observation is not None for h in self.hosts)
+        return nat is None or not asked or bool(self._holders()[nat.gateway.ip])
 
     def _reroute(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
         """A default route through a gateway that nobody holds yet would cut the host off, and us from it."""
@@ -157,7 +156,7 @@ class Session:
         return f"Mend {', '.join(names)} and apply again, or go on without: --limit {others}"
 
     def _wave(self, hosts: Sequence[Host], left: list[Failure]) -> None:
-        refused = self._refused()
+        refused = self.plan().refused
         to_change = [h for h in hosts if _to_change(h)]
         left += [_left(h, "its findings refuse the change") for h in to_change if h.name in refused]
         ready = [h for h in to_change if h.name not in refused]
@@ -180,8 +179,7 @@ class Session:
 
     def _directors_in_order(self) -> list[Host]:
         """BACKUP directors first."""
-        states = {name: seen.state for name, seen in self.observations().items()}
-        holders = {n for names in live.holders_of(self.cluster, states).values() for n in names}
+        holders = {name for names in self._holders().values() for name in names}
         directors = [h for h in self.hosts if h.role is Role.DIRECTOR]
         return sorted(directors, key=lambda host: host.name in holders)
 
@@ -208,27 +206,23 @@ class Session:
         return any(finding.code in vrrp for finding in self._about_the_cluster())
 
     def _about_the_cluster(self) -> tuple[Finding, ...]:
-        seen = self.observations()
-        states = {name: observation.state for name, observation in seen.items()}
-        return live.about_the_cluster(self.cluster, states, whole=self._whole())
+        return live.about_the_cluster(self.cluster, self._states(), whole=self._whole())
+
+    def _states(self) -> dict[str, HostState]:
+        return {name: seen.state for name, seen in self.observations().items()}
+
+    def _holders(self) -> dict[IPAddress, tuple[str, ...]]:
+        return live.holders_of(self.cluster, self._states())
 
     def _not_ready(self, hosts: Iterable[Host]) -> list[str]:
-        refused = self._refused()
+        refused = self.plan().refused
         return [h.name for h in hosts if h.failure is not None or h.name in refused]
-
-    def _refused(self) -> frozenset[str]:
-        """The hosts that must not be changed, by what was found on them."""
-        plans = [h.plan for h in self.hosts if h.plan is not None]
-        own = [f for plan in plans for f in plan.findings]
-        return frozenset(f.host for f in (*own, *self._about_the_cluster()) if f.is_error and f.host)
 
     def _whole(self) -> bool:
         """All directors were read, and keepalived runs on each."""
         directors = {h.name: h for h in self.hosts if h.role is Role.DIRECTOR}
         return len(directors) == len(self.cluster.directors) and all(
-            host.observation is not None
-            and (unit := host.observation.state.units.get("keepalived")) is not None
-            and unit.active
+            host.observation is not None and host.observation.state.runs(KEEPALIVED_UNIT)
             for host in directors.values()
         )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
-_UNIT_FOLDERS = ("/etc/systemd/system/",)
+_UNIT_FOLDER = "/etc/systemd/system/"
 
 
 def changes(context: Context) -> Iterator[Change]:
@@ -30,16 +30,12 @@ def changes(context: Context) -> Iterator[Change]:
             continue
         if there is None or _differences(wanted, there):
             yield _write(context, wanted, there)
-    for path, digest in context.record.files.items():
+    for path, digest in context.record.placed.items():
         there = context.actual.files.get(path)
         if path in context.desired.files or path in context.unread or there is None:
             continue
         if there.kind is FileKind.REGULAR:  # lvsdeploy writes no others: this one took the place of ours
             yield _remove(there, edited=there.digest != digest)
-    record = context.record.path
-    if record and record not in context.desired.files:
-        # Nothing of ours is left here, so neither is the record of it (which does not list itself).
-        yield _remove(context.actual.files[record], edited=False)
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -65,8 +61,7 @@ def _foreign(context: Context, wanted: File, there: File | None) -> bool:
     return (
         there is not None
         and there.kind is FileKind.REGULAR
-        and wanted.path not in context.record.files
-        and wanted.path != context.record.path  # the record does not list itself
+        and wanted.path not in context.record.placed
         and there.content != wanted.content
     )
 
@@ -93,17 +88,14 @@ def _differences(wanted: File, there: File) -> list[str]:
 
 def _write(context: Context, wanted: File, there: File | None) -> Change:
     path = wanted.path
-    recorded = context.record.files.get(path)
+    recorded = context.record.placed.get(path)
     if there is None:
         reason = context.reason(as_recorded=recorded is not None)
         reason = Reason.NEW if reason is Reason.DECLARED else reason
         action, detail = Action.CREATE, "missing" if reason is Reason.DRIFT else ""
     else:
         action, detail = Action.UPDATE, "; ".join(_differences(wanted, there))
-        if path == context.record.path:
-            # It follows from all else that is declared, and its own digest is nowhere.
-            reason = Reason.DRIFT if there.content == wanted.content else Reason.DECLARED
-        elif recorded is None:
+        if recorded is None:
             reason = Reason.FOREIGN
         else:
             edited = there.digest != recorded or there.content == wanted.content
@@ -126,20 +118,21 @@ def _around(context: Context, path: str, *, content_changes: bool) -> Iterator[S
         return
     if path == KEEPALIVED_CONF:
         yield Step(Phase.TEST, ("test_keepalived", path))
-        unit = context.actual.units.get(KEEPALIVED_UNIT)
-        if unit is not None and unit.active:
+        if context.actual.runs(KEEPALIVED_UNIT):
             yield Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT))
             yield Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT))
-    elif path.startswith(_UNIT_FOLDERS):
+    yield from _reread_units(path)
+
+
+def _reread_units(path: str) -> Iterator[Step]:
+    """Let systemd read its units again: it keeps what it has read until it is told."""
+    if path.startswith(_UNIT_FOLDER):
         yield Step(Phase.PREPARE, ("on_undo", "manager_reload"))
         yield Step(Phase.MANAGER, ("manager_reload",))
 
 
 def _remove(there: File, *, edited: bool) -> Change:
-    steps = [Step(Phase.PLACE, ("remove", there.path))]
-    if there.path.startswith(_UNIT_FOLDERS):
-        steps.append(Step(Phase.PREPARE, ("on_undo", "manager_reload")))
-        steps.append(Step(Phase.MANAGER, ("manager_reload",)))
+    steps = (Step(Phase.PLACE, ("remove", there.path)), *_reread_units(there.path))
     detail = "edited since lvsdeploy wrote it" if edited else ""
     return Change(
         Kind.FILE,
@@ -148,5 +141,5 @@ def _remove(there: File, *, edited: bool) -> Change:
         Reason.LEFT_OVER,
         detail,
         diff(there.path, there, None),
-        tuple(steps),
+        steps,
     )

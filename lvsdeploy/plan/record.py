@@ -21,11 +21,17 @@ class Record:
     """What the last apply left on a host. An empty one: nothing yet."""
 
     path: str = ""  # of the manifest it was read from; "" when there is none
+    digest: str = ""  # of the manifest itself, which cannot hold its own
     problem: str = ""  # why a manifest that is there counts as none
     files: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256
     sysctls: Mapping[str, int] = field(default_factory=dict)
     addresses: frozenset[Address] = frozenset()
     units: frozenset[str] = frozenset()
+
+    @property
+    def placed(self) -> Mapping[str, str]:
+        """Every file of ours with its SHA-256: those that the manifest lists, and last the manifest."""
+        return {**self.files, self.path: self.digest} if self.known else self.files
 
     @property
     def known(self) -> bool:
@@ -54,6 +60,7 @@ def read_record(manifest: File | None) -> Record:
             return Record(problem="it is in the format of another version of lvsdeploy")
         return Record(
             path=manifest.path,
+            digest=manifest.digest,
             files={str(path): str(digest) for path, digest in data["files"].items()},
             sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
             addresses=frozenset(_address(text) for text in data["addresses"]),

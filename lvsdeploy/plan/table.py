@@ -107,11 +107,13 @@ class _Doer:
     def of(cls, context: Context) -> _Doer:
         wanted = context.desired.files.get(KEEPALIVED_CONF)
         there = context.actual.files.get(KEEPALIVED_CONF)
-        unit = context.actual.units.get(KEEPALIVED_UNIT)
-        running = unit is not None and unit.active
         same_file = wanted is not None and there is not None and wanted.content == there.content
         recorded = wanted is not None and context.record.files.get(KEEPALIVED_CONF) == wanted.digest
-        return cls(ours=running and same_file, known=context.record.known, recorded=recorded)
+        return cls(
+            ours=context.actual.runs(KEEPALIVED_UNIT) and same_file,
+            known=context.record.known,
+            recorded=recorded,
+        )
 
     def reason(self, action: Action) -> Reason:
         if not self.known:

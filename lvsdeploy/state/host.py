@@ -31,3 +31,7 @@ class HostState:
     routes: tuple[Route, ...] = ()  # default routes, the preferred one first
     units: Mapping[str, Unit] = field(default_factory=dict)  # by name
     virtual_services: Mapping[ServiceKey, VirtualService] | None = None
+
+    def runs(self, unit: str) -> bool:
+        """Whether a service is known to run here."""
+        return unit in self.units and self.units[unit].active

@@ -17,7 +17,10 @@ from lvsdeploy.execute.cluster import Session
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.inventory import load
+from lvsdeploy.observe import Observation
 from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Reason
+from lvsdeploy.state.facts import Facts
+from lvsdeploy.state.host import HostState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,3 +203,14 @@ def test_the_second_signal_leaves_although_threads_are_at_work() -> None:
     assert done.stderr.splitlines()[-1].startswith(
         "Interrupted again. What is under way on web1 goes on there."
     )
+
+
+def test_a_nat_section_that_no_service_uses_holds_nobody_back(tmp_path: Path) -> None:
+    inventory = tmp_path / "shop.yaml"
+    inventory.write_text(INVENTORY + "nat: {gateway: 10.2.0.1/24, interface: eth1}\n")
+    cluster = load(inventory).cluster
+    with Session(cluster, cast("Connector", None), hosts=frozenset({"lvs1", "web1"})) as session:
+        for host in session.hosts:
+            host.observation = Observation(Facts(), HostState())
+            host.plan = HostPlan(host.name, host.role, ())
+        assert session.apply().changed == ()
