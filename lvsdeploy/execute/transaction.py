@@ -96,10 +96,10 @@ def read_outcome(
         case ["busy"]:
             return Outcome(busy=printable(rest.decode("utf-8", "replace")).strip() or "somebody")
         case ["failed", number] if number.isdigit() and 0 < int(number) <= len(steps):
-            said, _, after = body.partition(b"\n" + mark + b"undone ")
+            words_of_step, _, after = body.partition(b"\n" + mark + b"undone ")
             undone, _, trouble = after.partition(b"\n")
             all_back = undone.strip() == b"yes"
-            text = said if all_back else said + b"\n" + trouble
+            text = words_of_step if all_back else words_of_step + b"\n" + trouble
             return Outcome(
                 failed=steps[int(number) - 1],
                 detail=_lines(text.decode("utf-8", "replace")),

@@ -35,7 +35,7 @@ def package_changes(context: Context) -> Iterator[Change]:
             Kind.PACKAGE,
             package,
             Action.CREATE,
-            Reason.DRIFT if context.record.known else Reason.NEW,
+            context.reason(as_recorded=True),
             f"no `{program}` on the host; {manager.value} installs it",
             steps=(Step(Phase.INSTALL, ("install_package", manager.value, package)),),
         )
