@@ -114,9 +114,7 @@ test_keepalived() {
 # --- packages -------------------------------------------------------------------------------------------------
 
 # A package that was installed stays: to remove it would take away what came with it, too.
-install_package() { fetch_package "$@" && on_undo kept "$2"; }
-
-kept() { echo "package $1 stays installed"; }
+install_package() { fetch_package "$@" && echo "package $2 stays installed" >>"$work/kept"; }
 
 fetch_package() {
     case $1 in
@@ -342,6 +340,7 @@ transaction() {
         rm -f "$lock"
         printf '%s failed %s\n' "$token" "$step_number"
         cat "$log"
+        [ ! -e "$work/kept" ] || cat "$work/kept"
         printf '\n%s undone %s\n' "$token" "$undone"
         cat "$work/trouble"
     fi

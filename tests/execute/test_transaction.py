@@ -125,6 +125,19 @@ def test_a_failed_step_undoes_everything(run: Run, tmp_path: Path) -> None:
     assert said.rstrip().splitlines()[-1].startswith("1: lo"), "the work folder and the lock are gone"
 
 
+def test_a_package_that_stays_installed_is_named(run: Run, tmp_path: Path) -> None:
+    # A stand-in for apt-get: the question is what is said after an installation; the lab does real ones.
+    apt = tmp_path / "bin/apt-get"
+    apt.write_text("#!/bin/sh\nexit 0\n")
+    apt.chmod(0o755)
+    install = Step(Phase.INSTALL, ("install_package", "apt-get", "keepalived"))
+    outcome = run(install, FAIL)
+    assert outcome.failed == FAIL
+    assert outcome.undone
+    assert "package keepalived stays installed" in outcome.detail
+    assert run(install).detail == ""
+
+
 def test_addresses_and_sysctls_are_set_and_taken_away(run: Run) -> None:
     outcome = run(
         Step(Phase.SYSCTL, ("sysctl_set", "/proc/sys/net/ipv4/conf/all/arp_announce", "2")),
