@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LINK = re.compile(r"\d+: ([^\s@:]+)(?:@[^\s:]+)?: <([A-Z0-9_,-]*)>")
 _ADDRESS = re.compile(r"\d+: (\S+)\s+inet6? (\S+)(.*)")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*\Z")
+_PASSING = {"linkdown", "dead"}  # how the link is just now: `ip` prints such words and takes none of them
 _LARGEST_METRIC = 2**32 - 1
 
 
@@ -74,7 +76,24 @@ def _routes(line: str) -> Iterable[Route]:
         if via in ("inet", "inet6"):  # an IPv4 route by way of an IPv6 gateway (RFC 5549)
             via = _after(hop, via)
         device = _after(hop, "dev")
-        yield Route(ip_address(via) if via else None, host_word(device) if device else None, metric)
+        yield Route(
+            ip_address(via) if via else None,
+            host_word(device) if device else None,
+            metric,
+            words=() if hops else _words(head),
+        )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a plain route, to be words for `ip` again; none when one of them is odd."""
+    words = text.split()
+    kept = tuple(w for before, w in zip(["", *words], words, strict=False) if _lasts(before, w))
+    return kept if all(map(_WORD.match, kept)) else ()
+
+
+def _lasts(before: str, word: str) -> bool:
+    """Whether a word belongs to the route itself; an interface may be called anything."""
+    return word not in _PASSING or before == "dev"
 
 
 def _after(text: str, word: str) -> str | None:

@@ -27,6 +27,9 @@ class Observation:
     unknown to the host is there as neither enabled nor active, a table of None was not asked for or could
     not be read. `unread` says why something that exists could not be read: by path (the file is in
     `state.files` all the same, its content empty) or by TABLE.
+
+    With `Request.record`, `state` also has what that record names, and the records of other clusters. `busy`
+    says who applies at this moment, `unfinished` whose apply broke off; both are "" otherwise.
     """
 
     facts: Facts
@@ -37,3 +40,5 @@ class Observation:
     )  # by destination; only when the request wants counters
     tentative: frozenset[Address] = frozenset()  # IPv6 addresses that DAD has not let through
     unread: Mapping[str, str] = field(default_factory=dict)
+    busy: str = ""
+    unfinished: str = ""

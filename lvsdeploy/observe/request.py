@@ -32,8 +32,9 @@ class Request:
     `files` maps a path to the contents that are expected there: a content travels only when it is none of
     those that the request holds, so a path without any expected content always brings its own. `units` are
     names without a suffix. `table` None: the IPVS table is not read; otherwise the table that is expected.
-    `counters`: the connections of each destination, too. ValueError for a path or a name that cannot be
-    asked about in one word.
+    `counters`: the connections of each destination, too. `record` is the path of the cluster's own manifest:
+    the probe then also looks at the files, folders and units that it names, and at other clusters'
+    manifests. ValueError for a path or a name that cannot be asked about in one word.
     """
 
     files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
@@ -42,10 +43,11 @@ class Request:
     modules: tuple[str, ...] = ()
     table: frozenset[VirtualService] | None = None
     counters: bool = False
+    record: str = ""
     token: str = field(default_factory=_new_token, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for path in self.files:
+        for path in (*self.files, *([self.record] if self.record else ())):
             if not _PATH.match(path):
                 raise ValueError(f"not a path the probe can look at: {path!r}")
         for name in (*self.units, *self.programs, *self.modules):
@@ -62,6 +64,8 @@ class Request:
         yield self.token
         for path in self.files:
             yield f"file {path}"
+        if self.record:
+            yield f"record {self.record}"
         for sha256 in sorted(self.known()):
             yield f"known {sha256}"
         for unit in self.units:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ class Address:
 class Route:
     """A default route of the main table. `metric` 0 is the kernel's default and the most preferred.
 
-    `interface` is None when any will do (a declared route leaves it to the kernel).
+    `interface` is None when any will do (a declared route leaves it to the kernel). `words` are those that
+    `ip route show` printed, which put the route back as it was; empty when they are not known or not plain.
     """
 
     via: IPAddress | None
     interface: str | None = None
     metric: int = 0
+    words: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         words = ["default"]
