@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import AnswerInvalid
-from lvsdeploy.observe import checkers, connections, facts, files, ipvs_table, network, units
+from lvsdeploy.observe import checkers, connections, facts, files, ipvs_table, network, recorded, units
 from lvsdeploy.observe.frames import Section, sections
 from lvsdeploy.observe.observation import TABLE, Observation
-from lvsdeploy.printable import printable
+from lvsdeploy.printable import host_word, printable
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.sysctl import conf
@@ -18,6 +18,7 @@ from lvsdeploy.state.sysctl import conf
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lvsdeploy.observe.recorded import Recorded
     from lvsdeploy.observe.request import Request
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
@@ -49,13 +50,13 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
             reader.lines("host"), reader.lines("programs"), reader.lines("modules"), seen.links
         )
     with reader.reading("files"):
-        there, unread = reader.files()
+        there, unread, named = reader.files()
     with reader.reading("table"):
         table, why = reader.table()
     if why:
         unread[TABLE] = why
     with reader.reading("units"):
-        services = reader.units(about.service_manager)
+        services = reader.units(about.service_manager, named)
     with reader.reading("sysctls"):
         sysctls = reader.sysctls()
     state = HostState(
@@ -71,7 +72,9 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         view = reader.checkers()
     with reader.reading("counters"):
         counted = connections.parse(reader.text("counters"))
-    return Observation(about, state, view, counted, seen.tentative, unread)
+    with reader.reading("transactions"):
+        busy, unfinished = reader.transaction()
+    return Observation(about, state, view, counted, seen.tentative, unread, busy, unfinished)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class _Reader:
     def text(self, name: str) -> str:
         return self.section(name).body.decode("utf-8", "replace")
 
-    def files(self) -> tuple[dict[str, File], dict[str, str]]:
+    def files(self) -> tuple[dict[str, File], dict[str, str], Recorded]:
+        """(files by path, why a file could not be read by path, what the own manifest names)."""
         there, reasons = files.parse(
             self.lines("stat"),
             self.lines("unread"),
@@ -112,16 +116,39 @@ class _Reader:
             self.section("contents").body,
             self.request.known(),
         )
-        if strange := there.keys() - self.request.files.keys():
+        request = self.request
+        named = recorded.read(there.get(request.record))
+        unasked = there.keys() - request.files.keys() - {request.record}
+        strange = named.strange(unasked) if request.record else unasked
+        if strange and named.whole:
             raise ValueError(f"{min(strange)} was not asked for")
-        return there, reasons
+        for path in strange:
+            del there[path]
+            reasons.pop(path, None)
+        return there, reasons, named
 
-    def units(self, manager: ServiceManager) -> dict[str, Unit]:
-        if not self.request.units:
+    def units(self, manager: ServiceManager, named: Recorded) -> dict[str, Unit]:
+        asked = dict.fromkeys(self.request.units)
+        names = {**asked, **dict.fromkeys(self.lines("recorded") if self.request.record else ())}
+        if not names:
             return {}
         if manager is ServiceManager.SYSTEMD:
-            return units.from_systemd(self.request.units, self.text("units"), self.lines("links"))
-        return units.from_scripts(self.request.units, self.lines("units"))
+            found = units.from_systemd(names, self.text("units"), self.lines("links"))
+        else:
+            found = units.from_scripts(names, self.lines("units"))
+        strange = names.keys() - asked.keys() - named.units
+        if strange and named.whole:
+            raise ValueError(f"{min(strange)} was not asked for")
+        return {name: unit for name, unit in found.items() if name not in strange}
+
+    def transaction(self) -> tuple[str, str]:
+        """(who applies now, whose apply broke off), "" for nobody."""
+        lines = self.lines("transaction")
+        word, _, rest = lines[0].partition(" ") if lines else ("", "", "")
+        if word not in ("", "busy", "unfinished"):
+            raise ValueError(f"a transaction that is {word!r}")
+        who = host_word(rest) or "somebody"
+        return who if word == "busy" else "", who if word == "unfinished" else ""
 
     def sysctls(self) -> dict[str, int]:
         """Raw values by dotted key; an interface that went away meanwhile has none."""

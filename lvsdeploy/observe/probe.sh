@@ -4,6 +4,8 @@
 # stdin, one item a line, ended by `end`:
 #   TOKEN                   random, the first line; every section of the answer begins with it
 #   file PATH               a path to look at (absolute, no white space)
+#   record PATH             this cluster's manifest: what it names is looked at like what is asked for, and
+#                           so are other clusters' manifests
 #   known SHA256            a content that the reader has already: it need not travel
 #   unit NAME | program NAME | module NAME REGEX
 #   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
@@ -22,6 +24,7 @@ export PATH LC_ALL
 nl="
 "
 largest=8388608 # bytes of a file that is still read
+most=65536      # characters of paths, and of units: a manifest must not burst the command line of stat
 
 section() {
   printf "\n%s %s\n" "$token" "$1${2:+ $2}"
@@ -36,6 +39,66 @@ running() {
   case $pid in "" | *[!0-9]*) return 1 ;; esac
   read -r comm <"/proc/$pid/comm" || return 1
   case $comm in "$2"*) return 0 ;; esac
+  return 1
+}
+
+# Looks at the path $1, too, unless that was asked for. It stood on the host: so it has to be one plain word.
+look_at() {
+  case $1 in
+    "" | / | [!/]* | *[!A-Za-z0-9_@%+=:,./-]* | */.. | */../*) return ;;
+  esac
+  if [ "$((${#files} + ${#1}))" -gt "$most" ]; then return; fi
+  case $nl$files in
+    *"$nl$1$nl"*) ;;
+    *) files=$files$1$nl ;;
+  esac
+}
+
+# And at the unit $1. systemctl gives up altogether at a name that cannot be: so it has to be a simple one.
+look_at_unit() {
+  case $1 in
+    "" | [!A-Za-z0-9]* | *[!A-Za-z0-9_-]*) return ;;
+  esac
+  if [ "${#1}" -gt 64 ] || [ "$((${#units} + ${#1}))" -gt "$most" ]; then return; fi
+  case $nl$units in
+    *"$nl$1$nl"*) ;;
+    *)
+      units=$units$1$nl
+      recorded=$recorded$1$nl
+      ;;
+  esac
+}
+
+# At what the manifest on stdin names. Its layout is fixed, as lvsdeploy writes it:
+#   "files": {                     two spaces and a name begin a part; "folders": [ and "units": { likewise
+#     "/etc/x": {                  four spaces and a quote begin an entry; what is deeper belongs to it
+look_at_recorded() {
+  part=
+  while read -r line || [ -n "$line" ]; do
+    case $line in
+      "    \""*)
+        name=${line#*\"}
+        name=${name%%\"*}
+        case $part in
+          "  \"files\": {" | "  \"folders\": [") look_at "$name" ;;
+          "  \"units\": {") look_at_unit "$name" ;;
+        esac
+        ;;
+      "    "*) ;;
+      *) part=$line ;;
+    esac
+  done
+}
+
+# Is an apply at work, by its lock (one line: PROCESS FOLDER OWNER)? Its owner is in $owner then. A killed one
+# leaves its lock, and its number may be another's by now, even this shell's, which names lvsdeploy, too.
+at_work() {
+  if [ ! -f "$lock" ]; then return 1; fi
+  holder=
+  IFS=" " read -r holder _ owner <"$lock"
+  case $holder in "" | *[!0-9]* | "$$") return 1 ;; esac
+  # what follows a NUL is lost on some shells
+  case $(tr "\000" " " <"/proc/$holder/cmdline") in *lvsdeploy*) return 0 ;; esac
   return 1
 }
 
@@ -55,8 +118,10 @@ linked() {
 
 token=
 files=
+record=
 known=" "
 units=
+recorded=
 programs=
 modules=
 table=
@@ -65,6 +130,7 @@ read -r token
 while read -r word rest; do
   case $word in
     file) files=$files$rest$nl ;;
+    record) record=$rest ;;
     known) known="$known$rest " ;;
     unit) units=$units$rest$nl ;;
     program) programs=$programs$rest$nl ;;
@@ -114,6 +180,47 @@ for name in /etc/os-release /usr/lib/os-release; do
     break
   fi
 done
+
+# --- transactions: who applies now, or whose apply broke off and left its journal ------------------------
+lock=/run/lvsdeploy/lock
+if [ ! -d /run ]; then lock=/var$lock; fi
+journal=/var/lib/lvsdeploy/journal
+owner=
+if at_work; then
+  section transaction
+  printf "%s\n" "busy $owner"
+elif [ -d "$journal" ]; then
+  first=
+  if [ -f "$journal/owner" ]; then read -r first <"$journal/owner"; fi
+  section transaction
+  if at_work; then # it began between the two looks
+    printf "%s\n" "busy $owner"
+  else
+    printf "%s\n" "unfinished $first"
+  fi
+fi
+
+# --- the manifests: what else to look at -----------------------------------------------------------------
+if [ -n "$record" ]; then
+  look_at "$record"
+  if [ -f "$record" ] && [ ! -L "$record" ] && [ -r "$record" ]; then # a pipe would never end
+    look_at_recorded <"$record"
+  fi
+  set +f
+  for file in /var/lib/lvsdeploy/*/manifest.json; do
+    name=${file#/var/lib/lvsdeploy/}
+    name=${name%/manifest.json}
+    case $name in
+      [!a-z]* | *[!a-z0-9-]*) ;; # no cluster is called so
+      *) if [ "${#name}" -le 31 ]; then look_at "$file"; fi ;;
+    esac
+  done
+  set -f
+  if [ -n "$recorded" ]; then
+    section recorded
+    printf "%s" "$recorded"
+  fi
+fi
 
 # --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last --------
 section sysctls

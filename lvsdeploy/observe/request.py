@@ -21,6 +21,11 @@ _PATH = re.compile(r"/[\w@%+=:,./-]+\Z", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w@%+=:.-]*\Z", re.ASCII)
 
 
+def is_path(text: str) -> bool:
+    """Whether the probe can look at this: an absolute path that is one word in any shell."""
+    return bool(_PATH.match(text))
+
+
 def _new_token() -> str:
     return os.urandom(16).hex()
 
@@ -48,7 +53,7 @@ class Request:
 
     def __post_init__(self) -> None:
         for path in (*self.files, *([self.record] if self.record else ())):
-            if not _PATH.match(path):
+            if not is_path(path):
                 raise ValueError(f"not a path the probe can look at: {path!r}")
         for name in (*self.units, *self.programs, *self.modules):
             if not _NAME.match(name):
