@@ -4,22 +4,24 @@
 The same cluster gives the same bytes, on any day and by any version that does not change a template.
 """
 
-from lvsdeploy.desired.hosts import desired_state, probe_paths, render_all, unit_names
+from lvsdeploy.desired.drained import known_drains, with_drained
+from lvsdeploy.desired.hosts import desired_goal, desired_state, probe_paths, render_all, unit_names
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
-from lvsdeploy.desired.paths import manifest_path as MANIFEST  # noqa: N812 — a constant but for the cluster
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
 from lvsdeploy.desired.table import expected_table
 
 __all__ = [
     "KEEPALIVED_CONF",
     "KEEPALIVED_UNIT",
-    "MANIFEST",
+    "desired_goal",
     "desired_state",
     "expected_table",
     "inside_router_id",
+    "known_drains",
     "nat_in_use",
     "probe_paths",
     "render_all",
     "route_is_managed",
     "unit_names",
+    "with_drained",
 ]

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.director import director_state
-from lvsdeploy.desired.manifest import with_manifest
+from lvsdeploy.desired.drained import known_drains, with_drained
+from lvsdeploy.desired.identity import ByIdentity
 from lvsdeploy.desired.paths import (
     KEEPALIVED_CONF,
     KEEPALIVED_UNIT,
-    manifest_path,
     script_path,
     sysctl_path,
     unit_name,
     unit_path,
 )
 from lvsdeploy.desired.real_server import real_server_state
-from lvsdeploy.desired.roles import Roles
+from lvsdeploy.desired.roles import Roles, route_is_managed
 from lvsdeploy.desired.table import expected_table
 from lvsdeploy.desired.templates import Templates
 from lvsdeploy.inventory.model import Director
+from lvsdeploy.record import Goal, history_path, manifest_path
 from lvsdeploy.state.facts import Facts, ServiceManager
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.record import Drained
     from lvsdeploy.state.host import HostState
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
@@ -46,12 +49,36 @@ def desired_state(
     RIP where the inventory names none. `templates_dir` is a folder of templates that replace ours.
     LvsdeployError: no such host, one that is not managed, or a template or value that cannot be used.
     """
-    return _hosts(_ByIdentity(cluster), templates_dir).state(host, facts.service_manager, actual)
+    return _hosts(ByIdentity(cluster), templates_dir).state(host, facts.service_manager, actual)
+
+
+def desired_goal(
+    cluster: Cluster,
+    host: str,
+    facts: Facts,
+    actual: HostState | None = None,
+    *,
+    drained: Iterable[Drained] = (),
+) -> Goal:
+    """What `host` is to become while the real servers in `drained` get no new connections.
+
+    As `desired_state` otherwise. Drains that mean nothing in this cluster (any more) are left out.
+    """
+    known = known_drains(cluster, drained)
+    state = desired_state(with_drained(cluster, known), host, facts, actual)
+    managed = _hosts(ByIdentity(cluster), None).roles.managed()
+    is_director = any(director.name == host for director in cluster.directors)
+    return Goal(
+        state=state,
+        hosts={h.name: h.address for h in managed} if is_director else {},
+        drained=known if is_director else (),
+        route_is_managed=route_is_managed(cluster),
+    )
 
 
 def render_all(cluster: Cluster, *, templates_dir: Path | None = None) -> Mapping[str, HostState]:
     """Every managed host's desired state, real servers first, as if all of them ran systemd."""
-    hosts = _hosts(_ByIdentity(cluster), templates_dir)
+    hosts = _hosts(ByIdentity(cluster), templates_dir)
     return {host.name: hosts.state(host.name, Facts().service_manager) for host in hosts.roles.managed()}
 
 
@@ -60,16 +87,15 @@ def probe_paths(
 ) -> Mapping[str, Mapping[str, bytes]]:
     """Every path to ask a host about, sorted, with the contents to be expected there by SHA-256 in hex.
 
-    Paths: what any service manager's variant puts there, and what an earlier inventory may have put there.
-    Contents: of every variant, so that a host need send only others. A manifest that depends on what the
-    host is (its interfaces) is not among them.
+    Paths: what any service manager's variant puts there, what an earlier inventory may have put there, and
+    the folders all of it stands in. Contents: of every variant, so that a host need send only others.
     """
-    return _hosts(_ByIdentity(cluster), templates_dir).probe_paths(host)
+    return _hosts(ByIdentity(cluster), templates_dir).probe_paths(host)
 
 
 def unit_names(cluster: Cluster, host: str) -> tuple[str, ...]:
     """Every unit to ask a host about, sorted: those it should have, and those it may have had."""
-    found = _hosts(_ByIdentity(cluster), None).roles.find(host)
+    found = _hosts(ByIdentity(cluster), None).roles.find(host)
     names = {unit_name(cluster.name)}
     if isinstance(found, Director):
         names.add(KEEPALIVED_UNIT)
@@ -89,18 +115,24 @@ class _Hosts:
         host = self.roles.find(name)
         if isinstance(host, Director):
             return self._director(host)
-        state = real_server_state(self.roles, host, self._templates, manager, actual)
-        return with_manifest(state, self.cluster.name)
+        return real_server_state(self.roles, host, self._templates, manager, actual)
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
         host, cluster = self.roles.find(name), self.cluster.name
-        ours = [manifest_path(cluster), sysctl_path(cluster), script_path(cluster)]
+        ours = [sysctl_path(cluster), script_path(cluster)]
         ours += [unit_path(cluster, manager) for manager in ServiceManager]
         if isinstance(host, Director):
             ours.append(KEEPALIVED_CONF)
             states = [self._director(host)]
         else:
             states = [self.state(name, manager) for manager in ServiceManager]
+        # Folders, too: those that are not there yet are made, and remembered as ours.
+        folders = {
+            str(parent)
+            for path in (*ours, history_path(cluster, ""))
+            for parent in PurePosixPath(path).parents
+        }
+        ours += [manifest_path(cluster), *(folders - {"/"})]
         paths: dict[str, dict[str, bytes]] = {path: {} for path in sorted(ours)}
         for state in states:
             for path, file in state.files.items():
@@ -111,7 +143,7 @@ class _Hosts:
         """A director's state, which depends on nothing that is found there."""
         if director.name not in self._directors:
             state = director_state(self.cluster, director, self._templates, self._table)
-            self._directors[director.name] = with_manifest(state, self.cluster.name)
+            self._directors[director.name] = state
         return self._directors[director.name]
 
     @cached_property
@@ -119,23 +151,8 @@ class _Hosts:
         return expected_table(self.cluster)
 
 
-class _ByIdentity:
-    """A cluster as the key of a cache: frozen, and too much to be hashed by what it holds."""
-
-    __slots__ = ("cluster",)
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and self.cluster is other.cluster
-
-    def __hash__(self) -> int:
-        return id(self.cluster)
-
-
 @lru_cache(maxsize=8)
-def _hosts(key: _ByIdentity, templates_dir: Path | None) -> _Hosts:
+def _hosts(key: ByIdentity, templates_dir: Path | None) -> _Hosts:
     return _Hosts(key.cluster, _templates(templates_dir))
 
 

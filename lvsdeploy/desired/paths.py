@@ -8,11 +8,6 @@ KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
 KEEPALIVED_UNIT = "keepalived"
 
 
-def manifest_path(cluster: str) -> str:
-    """The record of what lvsdeploy put on a host for the cluster of this name."""
-    return f"/var/lib/lvsdeploy/{cluster}/manifest.json"
-
-
 def sysctl_path(cluster: str) -> str:
     return f"/etc/sysctl.d/90-lvsdeploy-{cluster}.conf"
 

@@ -21,15 +21,18 @@ class Phase(IntEnum):
     STAGE = 2
     TEST = 3
     PREPARE = 4  # what is to be done last if what follows has to be undone: nothing has changed so far
-    WITHDRAW = 5
-    PLACE = 6
-    MANAGER = 7
-    SYSCTL = 8
-    ADDRESS = 9
-    ROUTE = 10
-    UNIT = 11
-    TABLE = 12
-    SETTLE = 13
+    QUIESCE = 5  # destinations that will go get nothing new,
+    QUIET = 6  # and their connections get time to end
+    WITHDRAW = 7
+    PLACE = 8
+    MANAGER = 9
+    SYSCTL = 10
+    ADDRESS = 11
+    ROUTE = 12
+    UNIT = 13
+    TABLE = 14
+    SETTLE = 15
+    RECORD = 16  # what was done is written down last, and takes effect with the rest or not at all
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Step:
                 return f"set {words[0]} to {words[1]}"
             case "install_package":
                 return f"install {words[1]} with {words[0]}"
+            case "quiesce":
+                return f"take new connections away from {words[2]} of {words[1]}"
             case "address_add" | "address_del":
                 return f"{'add' if function == 'address_add' else 'remove'} {words[1]} on {words[0]}"
             case _:
@@ -68,7 +73,10 @@ _TITLES = {
     "unit_enable": "have started at boot",
     "unit_start": "start",
     "unit_reload": "reload",
-    "unit_remove": "stop and disable",
+    "unit_stop": "stop",
+    "unit_disable": "keep from being started at boot",
+    "give_back": "put back what stood at",
+    "route_back": "put back the default route that led elsewhere than to",
 }
 
 
@@ -83,6 +91,7 @@ class Kind(StrEnum):
     UNIT = "service"
     VIRTUAL_SERVICE = "virtual service"
     DESTINATION = "destination"
+    RECORD = "record"
 
 
 class Action(StrEnum):
@@ -138,6 +147,7 @@ class HostPlan:
     role: Role
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
+    bookkeeping: tuple[Step, ...] = ()  # writes down what the changes did; nothing an operator decides on
 
     @property
     def refused(self) -> bool:
@@ -151,6 +161,7 @@ class HostPlan:
     def steps(self) -> tuple[Step, ...]:
         """Every step of the host's transaction, each once, in the order of phases."""
         steps = dict.fromkeys(step for change in self.changes for step in change.steps)
+        steps.update(dict.fromkeys(self.bookkeeping))
         return tuple(sorted(steps, key=lambda step: step.phase))
 
 

@@ -111,6 +111,45 @@ FOREIGN_TABLE = code(
     fix="See with `ipvsadm -Sn` whose they are. Declare them, or let `apply --adopt` make the table as "
     "declared.",
 )
+ANOTHER_CLUSTERS = code(
+    "LVS525",
+    Severity.ERROR,
+    "A file belongs to another cluster of lvsdeploy.",
+    why="Another inventory has put it on this host, and what one of them changes the other would undo. A "
+    "machine can be a real server of several clusters, and a director of one.",
+    fix="Take the host out of one of the two inventories, or declare their services in one inventory.",
+)
+UNFINISHED = code(
+    "LVS526",
+    Severity.WARNING,
+    "An apply broke off on this host.",
+    why="Its shell was killed, or the host went down, in the middle of a change. What it had done so far is "
+    "written down there.",
+    fix="Apply again: it first puts back what the broken one did, then makes the host as declared.",
+)
+BUSY = code(
+    "LVS527",
+    Severity.WARNING,
+    "The host is being changed at this moment.",
+    why="What was read is a state in between.",
+    fix="Look again when it has ended.",
+)
+FORMER_HOST = code(
+    "LVS528",
+    Severity.WARNING,
+    "A host was removed from the inventory, and what lvsdeploy put there is still on it.",
+    why="lvsdeploy logs in only to hosts that the inventory names. A former DR real server goes on holding "
+    "the VIPs on lo.",
+    fix="Clean it by its address, as the message says; that also ends this warning.",
+)
+DRAIN_DIFFERS = code(
+    "LVS529",
+    Severity.WARNING,
+    "A real server is drained on one director and not on another.",
+    why="A drain is remembered on each director. One of them was out of reach at the time, or was added since; "
+    "after a failover clients would be sent to the real server again, or not.",
+    fix="Run the same `lvsdeploy drain` or `undrain` again.",
+)
 CHECK_FAILS = code(
     "LVS530",
     Severity.WARNING,

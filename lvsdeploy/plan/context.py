@@ -6,38 +6,48 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lvsdeploy.plan.change import Reason
-from lvsdeploy.plan.record import Record, is_record
+from lvsdeploy.record import Record, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lvsdeploy.observe import CheckerView
+    from lvsdeploy.record import Goal
     from lvsdeploy.state.facts import Facts
     from lvsdeploy.state.host import HostState
+
+NOBODY = Stamp("00000000T000000Z-0000", "", "")
+"""Stands for who applies where nobody does: a plan, a check."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """One host: what it should be, what it is, what we put there, and what the operator allowed."""
+    """One host: what it is to become, what it is, what we put there, and what the operator allowed."""
 
     host: str
-    desired: HostState
+    cluster: str
+    goal: Goal
     actual: HostState
     facts: Facts
     record: Record = field(default_factory=Record)
+    others: tuple[Record, ...] = ()  # what other clusters of lvsdeploy put there
     checkers: CheckerView | None = None
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
+    busy: str = ""  # who changes the host at this moment
+    unfinished: str = ""  # whose apply broke off there
     adopt: bool = False  # files that somebody else wrote may be taken over
-    route_is_managed: bool = True  # the default route is set by us; False: only checked
+    drain: int = 0  # seconds that connections of a destination get before it goes
+    stamp: Stamp = NOBODY
+
+    @property
+    def desired(self) -> HostState:
+        return self.goal.state
 
     @property
     def as_recorded(self) -> bool:
         """Whether the declaration is still the one that was last applied here, as far as files tell."""
-        return all(
-            self.record.files.get(path) == file.digest
-            for path, file in self.desired.files.items()
-            if not is_record(path)
-        )
+        digests = self.record.digests
+        return all(digests.get(path) == file.digest for path, file in self.desired.files.items())
 
     def reason(self, *, as_recorded: bool) -> Reason:
         """Why a thing differs that the record has just as declared (`as_recorded`), or has not."""

@@ -8,7 +8,7 @@ from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.plan.diffs import diff
-from lvsdeploy.plan.record import is_record
+from lvsdeploy.record import is_record
 from lvsdeploy.state.file import File, FileKind
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
+    from lvsdeploy.record import RecordedFile
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 
@@ -26,24 +27,18 @@ def changes(context: Context) -> Iterator[Change]:
         there = context.actual.files.get(path)
         if path in context.unread or (there is not None and there.kind is not FileKind.REGULAR):
             continue
-        if _foreign(context, wanted, there) and not context.adopt:
+        if _others(context, path) or (_foreign(context, wanted, there) and not context.adopt):
             continue
         if there is None or _differences(wanted, there):
             yield _write(context, wanted, there)
-    for path, digest in context.record.placed.items():
-        there = context.actual.files.get(path)
-        if path in context.desired.files or path in context.unread or there is None:
-            continue
-        if there.kind is FileKind.REGULAR:  # lvsdeploy writes no others: this one took the place of ours
-            yield _remove(there, edited=there.digest != digest)
+    for path, recorded in context.record.files.items():
+        if path not in context.desired.files and path not in context.unread and not _others(context, path):
+            yield from _left_over(context, path, recorded)
 
 
 def findings(context: Context) -> Iterator[Finding]:
     """Paths that must not be written to."""
-    problem = context.record.problem
     for path, there in context.actual.files.items():
-        if problem and is_record(path) and not context.adopt:
-            yield codes.NO_RECORD.finding(f"{path} cannot be used: {problem}", host=context.host)
         wanted = context.desired.files.get(path)
         if wanted is None:
             continue
@@ -53,15 +48,24 @@ def findings(context: Context) -> Iterator[Finding]:
                 host=context.host,
                 fix=f"Move it away (mv {path} {path}.old) and apply again.",
             )
+        elif clusters := _others(context, path):
+            yield codes.ANOTHER_CLUSTERS.finding(
+                f"{path} belongs to cluster {', '.join(clusters)}", host=context.host
+            )
         elif _foreign(context, wanted, there) and not (context.adopt or _unknown(context, path)):
             yield codes.FOREIGN.finding(f"{path} was written by somebody else", host=context.host)
+
+
+def _others(context: Context, path: str) -> list[str]:
+    """Other clusters whose file this is."""
+    return [other.cluster for other in context.others if path in other.files]
 
 
 def _foreign(context: Context, wanted: File, there: File | None) -> bool:
     return (
         there is not None
         and there.kind is FileKind.REGULAR
-        and wanted.path not in context.record.placed
+        and wanted.path not in context.record.files
         and there.content != wanted.content
     )
 
@@ -70,7 +74,7 @@ def _unknown(context: Context, path: str) -> bool:
     """Whether there is no telling whose a file is; another finding says why."""
     return (
         path in context.unread
-        or (is_record(path) and bool(context.record.problem))
+        or bool(context.record.problem)
         or any(is_record(unread) for unread in context.unread)
     )
 
@@ -88,7 +92,7 @@ def _differences(wanted: File, there: File) -> list[str]:
 
 def _write(context: Context, wanted: File, there: File | None) -> Change:
     path = wanted.path
-    recorded = context.record.placed.get(path)
+    recorded = context.record.digests.get(path)
     if there is None:
         reason = context.reason(as_recorded=recorded is not None)
         reason = Reason.NEW if reason is Reason.DECLARED else reason
@@ -131,15 +135,23 @@ def _reread_units(path: str) -> Iterator[Step]:
         yield Step(Phase.MANAGER, ("manager_reload",))
 
 
-def _remove(there: File, *, edited: bool) -> Change:
-    steps = (Step(Phase.PLACE, ("remove", there.path)), *_reread_units(there.path))
-    detail = "edited since lvsdeploy wrote it" if edited else ""
-    return Change(
-        Kind.FILE,
-        there.path,
-        Action.DELETE,
-        Reason.LEFT_OVER,
-        detail,
-        diff(there.path, there, None),
-        steps,
-    )
+def _left_over(context: Context, path: str, recorded: RecordedFile) -> Iterator[Change]:
+    """A file of ours that nothing declares any more goes; what stood there before comes back."""
+    there = context.actual.files.get(path)
+    if there is not None and there.kind is not FileKind.REGULAR:
+        return  # lvsdeploy writes no others: this one took the place of ours
+    digest = there.digest if there is not None else None
+    if digest == recorded.before:
+        return
+    detail = "edited since lvsdeploy wrote it" if digest not in (None, recorded.sha256) else ""
+    if recorded.before is None:
+        action, steps = Action.DELETE, [Step(Phase.PLACE, ("remove", path)), *_reread_units(path)]
+    else:
+        action, steps = Action.UPDATE, [Step(Phase.PLACE, ("give_back", path, recorded.before))]
+        detail = "; ".join(filter(None, (detail, "what stood there before lvsdeploy comes back")))
+        before = context.record.units.get(KEEPALIVED_UNIT)
+        if path == KEEPALIVED_CONF and before is not None and before.active:
+            steps.append(Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT)))
+            steps.append(Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT)))
+    text = diff(path, there, None) if recorded.before is None else ""
+    yield Change(Kind.FILE, path, action, Reason.LEFT_OVER, detail, text, tuple(steps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import files, live, network, sysctls, table, units
+from lvsdeploy.plan import bookkeeping, files, live, network, sysctls, table, units
 from lvsdeploy.plan.change import Change, HostPlan, Role
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *units.unit_changes(context),
         *table.changes(context),
     ]
+    written_down = bookkeeping.plan(context, changes)
     findings = (
+        *bookkeeping.findings(context),
         *units.package_findings(context),
         *files.findings(context),
         *sysctls.findings(context),
@@ -30,4 +32,6 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *live.findings(context, role),
         *table.findings(context),
     )
-    return HostPlan(context.host, role, tuple(changes), tuple(findings))
+    return HostPlan(
+        context.host, role, (*changes, *written_down.changes), tuple(findings), written_down.steps
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import nat_in_use
+from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import Director, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.inventory.model import Cluster, RealServer
     from lvsdeploy.plan.context import Context
+    from lvsdeploy.record import Record
     from lvsdeploy.state.host import HostState
 
 
 def findings(context: Context, role: Role) -> Iterator[Finding]:
     """About one machine."""
     host, facts = context.host, context.facts
-    if role is Role.DIRECTOR and "ip_vs" not in facts.modules | facts.available_modules:
+    declared = context.desired.virtual_services is not None
+    if role is Role.DIRECTOR and declared and "ip_vs" not in facts.modules | facts.available_modules:
         kernel = facts.kernel or "of this host"
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
     yield from _schedulers(context)
@@ -53,17 +55,20 @@ def _schedulers(context: Context) -> Iterator[Finding]:
 
 
 def about_the_cluster(
-    cluster: Cluster, states: Mapping[str, HostState], *, whole: bool
+    cluster: Cluster, states: Mapping[str, HostState], records: Mapping[str, Record], *, whole: bool
 ) -> tuple[Finding, ...]:
     """What shows only when hosts are seen together with the declaration.
 
-    `states` are the hosts that were read. `whole`: every director was, and keepalived runs on each.
+    `states` and `records` are of the hosts that were read. `whole`: every director was, and keepalived runs
+    on each.
     """
     return (
         *_own_addresses(cluster, states),
         *_one_network(cluster, states),
         *_inside_addresses(cluster, states),
         *_vip_holders(cluster, states, whole=whole),
+        *_former_hosts(cluster, records),
+        *_drains(cluster, records),
     )
 
 
@@ -118,6 +123,39 @@ def _vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bo
             yield codes.TWO_HOLDERS.finding(f"{address} is on {len(holders)} directors: {names}")
         elif not holders and whole:
             yield codes.NO_HOLDER.finding(f"{address} is on no director")
+
+
+def _former_hosts(cluster: Cluster, records: Mapping[str, Record]) -> Iterator[Finding]:
+    """Hosts that the directors remember and the inventory does not name."""
+    addresses = {host.address for host in cluster.hosts()}
+    former: dict[str, str] = {}
+    for record in records.values():
+        former.update({**record.former, **record.hosts})
+    for name, address in sorted(former.items()):
+        if address not in addresses:
+            yield codes.FORMER_HOST.finding(
+                f"{name} ({address}) was a host of this cluster, and is not in the inventory any more",
+                fix=f"Clean it: lvsdeploy destroy INVENTORY --limit {address}",
+            )
+
+
+def _drains(cluster: Cluster, records: Mapping[str, Record]) -> Iterator[Finding]:
+    """What one director remembers as drained, and another does not."""
+    drained = {
+        director.name: {
+            (d.real_server, d.service) for d in known_drains(cluster, records[director.name].drained)
+        }
+        for director in cluster.directors
+        if director.name in records and records[director.name].known
+    }
+    for real_server, service in sorted(set().union(*drained.values())):
+        where = [name for name, drains in drained.items() if (real_server, service) in drains]
+        if len(where) < len(drained):
+            of = f" of {service}" if service else ""
+            without = ", ".join(sorted(drained.keys() - set(where)))
+            yield codes.DRAIN_DIFFERS.finding(
+                f"{real_server}{of} is drained on {', '.join(where)} and not on {without}"
+            )
 
 
 def holders_of(

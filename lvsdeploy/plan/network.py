@@ -32,7 +32,7 @@ def address_changes(context: Context) -> Iterator[Change]:
     for there in sorted(actual - desired, key=_order):
         right = held.get(there.address.ip)
         recorded = there in context.record.addresses
-        if right is None and not recorded:
+        if right is None and (not recorded or _is_not_ours_alone(context, there)):
             continue
         reason = Reason.DRIFT if context.record.known else Reason.FOREIGN
         yield Change(
@@ -43,6 +43,11 @@ def address_changes(context: Context) -> Iterator[Change]:
             _harm(there, right) if right is not None else "",
             steps=(Step(Phase.WITHDRAW, ("address_del", *_words(there))),),
         )
+
+
+def _is_not_ours_alone(context: Context, address: Address) -> bool:
+    """It was there before us, or another cluster needs it on this host."""
+    return context.record.addresses[address] or any(address in other.addresses for other in context.others)
 
 
 def _whereabouts(wanted: Address, actual: frozenset[Address]) -> str:
@@ -66,7 +71,10 @@ def _harm(there: Address, right: Address) -> str:
 
 def route_changes(context: Context) -> Iterator[Change]:
     """The default route, where it is ours to set."""
-    if not (context.desired.routes and context.route_is_managed) or _goes_right(context):
+    if not (context.desired.routes and context.goal.route_is_managed):
+        yield from _route_left_over(context)
+        return
+    if _goes_right(context):
         return
     wanted = context.desired.routes[0]
     yield Change(
@@ -79,9 +87,31 @@ def route_changes(context: Context) -> Iterator[Change]:
     )
 
 
+def _route_left_over(context: Context) -> Iterator[Change]:
+    """A default route of ours that nothing declares any more: the one before it comes back."""
+    recorded = context.record.route
+    preferred = _preferred(context.actual.routes)
+    if (
+        recorded is None
+        or any(other.route is not None for other in context.others)
+        or [route.via for route in preferred] != [recorded.via]
+        or recorded.before == preferred[0].words
+    ):
+        return
+    before = f"`{' '.join(recorded.before)}`" if recorded.before else "none"
+    yield Change(
+        Kind.ROUTE,
+        str(preferred[0]),
+        Action.UPDATE if recorded.before else Action.DELETE,
+        Reason.LEFT_OVER,
+        f"before lvsdeploy there was {before}",
+        steps=(Step(Phase.ROUTE, ("route_back", str(recorded.via), *recorded.before)),),
+    )
+
+
 def route_findings(context: Context) -> Iterator[Finding]:
     """The default route, where it is only checked."""
-    if not context.desired.routes or context.route_is_managed or _goes_right(context):
+    if not context.desired.routes or context.goal.route_is_managed or _goes_right(context):
         return
     summary = f"{_now(context)}, so replies bypass the director ({context.desired.routes[0].via})"
     yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
@@ -89,7 +119,7 @@ def route_findings(context: Context) -> Iterator[Finding]:
 
 def _preferred(routes: Sequence[Route]) -> list[Route]:
     """The default routes that are in use: of the lowest metric, several for a multipath route."""
-    return [route for route in routes if route.metric == routes[0].metric]
+    return [route for route in routes if route.metric == routes[0].metric]  # none for none
 
 
 def _goes_right(context: Context) -> bool:

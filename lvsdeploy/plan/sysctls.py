@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import codes
-from lvsdeploy.plan.change import Action, Change, Kind, Phase, Step
+from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state.sysctl import COMBINED, conf, effective, split
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def changes(context: Context) -> Iterator[Change]:
     wanted_keys = context.desired.sysctls
     now = context.actual.sysctls
     after_all = {**now, **{key: value for key, value in wanted_keys.items() if _is_base(key)}}
+    yield from _left_over(context)
     for key, wanted in wanted_keys.items():
         in_effect = effective(now, key)
         if (
@@ -36,10 +37,28 @@ def changes(context: Context) -> Iterator[Change]:
             Kind.SYSCTL,
             key,
             Action.UPDATE,
-            context.reason(as_recorded=context.record.sysctls.get(key) == wanted),
+            context.reason(as_recorded=_recorded(context, key) == wanted),
             f"{_shown(context, key)}, declared {wanted}",
             steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(wanted))),),
         )
+
+
+def _left_over(context: Context) -> Iterator[Change]:
+    """Values of ours that nothing declares any more, neither this cluster nor another one on this host."""
+    now = context.actual.sysctls
+    for key, recorded in context.record.sysctls.items():
+        if key in context.desired.sysctls or any(key in other.sysctls for other in context.others):
+            continue
+        # A value that is neither is somebody else's by now.
+        if recorded.before is not None and now.get(key) == recorded.value != recorded.before:
+            yield Change(
+                Kind.SYSCTL,
+                key,
+                Action.UPDATE,
+                Reason.LEFT_OVER,
+                f"is {recorded.value}, was {recorded.before} before lvsdeploy",
+                steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(recorded.before))),),
+            )
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -56,6 +75,11 @@ def findings(context: Context) -> Iterator[Finding]:
     for key in lacking:
         if named.get(key) not in gone:
             yield codes.UNREAD.finding(f"sysctl {key} could not be read", host=context.host)
+
+
+def _recorded(context: Context, key: str) -> int | None:
+    recorded = context.record.sysctls.get(key)
+    return None if recorded is None else recorded.value
 
 
 def _is_base(key: str) -> bool:

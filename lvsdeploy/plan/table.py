@@ -102,17 +102,19 @@ class _Doer:
     ours: bool
     known: bool  # lvsdeploy has been here before
     recorded: bool  # and keepalived.conf is still declared as it was then
+    patience: int  # seconds that connections of a destination get before it goes
 
     @classmethod
     def of(cls, context: Context) -> _Doer:
         wanted = context.desired.files.get(KEEPALIVED_CONF)
         there = context.actual.files.get(KEEPALIVED_CONF)
         same_file = wanted is not None and there is not None and wanted.content == there.content
-        recorded = wanted is not None and context.record.files.get(KEEPALIVED_CONF) == wanted.digest
+        recorded = wanted is not None and context.record.digests.get(KEEPALIVED_CONF) == wanted.digest
         return cls(
             ours=context.actual.runs(KEEPALIVED_UNIT) and same_file,
             known=context.record.known,
             recorded=recorded,
+            patience=context.drain if context.actual.runs(KEEPALIVED_UNIT) else 0,
         )
 
     def reason(self, action: Action) -> Reason:
@@ -138,6 +140,20 @@ class _Doer:
             Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command)) for command, undo in commands
         )
 
+    def drain(self, key: ServiceKey, destination: TableDestination) -> tuple[Step, ...]:
+        """Before keepalived takes a destination out: nothing new goes there, and what is there may end.
+
+        A destination that is taken out breaks its connections. One that somebody put there by hand behind
+        keepalived's back goes at once.
+        """
+        if self.ours or not self.patience:
+            return ()
+        forwarding, weight = destination.forwarding.value, str(destination.weight)
+        return (
+            Step(Phase.QUIESCE, ("quiesce", *key.flags(), str(destination), forwarding, weight)),
+            Step(Phase.QUIET, ("await_quiet", str(self.patience))),
+        )
+
 
 def _service_changes(
     context: Context, doer: _Doer, wanted: VirtualService | None, there: VirtualService | None
@@ -155,7 +171,10 @@ def _service_changes(
             Action.DELETE,
             doer.reason(Action.DELETE),
             "in the kernel, and not declared",
-            steps=doer.steps(*commands, stale=checked is not None and key in checked),
+            steps=(
+                *(step for destination in there.destinations for step in doer.drain(key, destination)),
+                *doer.steps(*commands, stale=checked is not None and key in checked),
+            ),
         )
     elif there is None:
         key = wanted.key
@@ -227,7 +246,7 @@ def _destination_changes(
             Action.DELETE,
             doer.reason(Action.DELETE),
             "in the kernel, and not declared",
-            steps=doer.steps((_delete(key, current), _add(key, current))),
+            steps=(*doer.drain(key, current), *doer.steps((_delete(key, current), _add(key, current)))),
         )
 
 

@@ -82,13 +82,19 @@ def unit_changes(context: Context) -> Iterator[Change]:
                 ", ".join(missing),
                 steps=tuple(steps),
             )
-    for name in sorted(context.record.units - context.desired.units.keys()):
+    yield from _left_over(context)
+
+
+def _left_over(context: Context) -> Iterator[Change]:
+    """Services of ours that nothing declares any more become as they were before."""
+    for name, before in sorted(context.record.units.items()):
+        if name in context.desired.units:
+            continue
         there = context.actual.units.get(name, Unit(name, enabled=False, active=False))
-        if there.enabled or there.active:
-            yield Change(
-                Kind.UNIT,
-                name,
-                Action.DELETE,
-                Reason.LEFT_OVER,
-                steps=(Step(Phase.WITHDRAW, ("unit_remove", name)),),
-            )
+        steps: list[Step] = []
+        if there.active and not before.active:
+            steps.append(Step(Phase.WITHDRAW, ("unit_stop", name)))
+        if there.enabled and not before.enabled:
+            steps.append(Step(Phase.WITHDRAW, ("unit_disable", name)))
+        if steps:
+            yield Change(Kind.UNIT, name, Action.DELETE, Reason.LEFT_OVER, steps=tuple(steps))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan.record import is_record
 from lvsdeploy.results import Applied, Checked, Planned, Result, Status, Validated
 
 if TYPE_CHECKING:
@@ -84,8 +83,7 @@ def _plan(plan: Plan, *, changes_are_bad: bool) -> Iterator[Row]:
             yield Row(host.host, "nothing to change")
         for change in host.changes:
             title = f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
-            diff = "" if is_record(change.name) else change.diff  # it follows from all else
-            detail = "\n".join(filter(None, (change.detail, diff)))
+            detail = "\n".join(filter(None, (change.detail, change.diff)))
             yield Row(host.host, title, detail, bad=changes_are_bad)
     yield from (_finding(finding, plan.cluster) for finding in plan.all_findings())
     yield from (_failure(failure) for failure in plan.failures)

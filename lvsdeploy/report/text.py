@@ -13,7 +13,6 @@ from rich.text import Text
 
 from lvsdeploy.diagnostics import Finding, Severity
 from lvsdeploy.plan.change import Action, Change, Failure, HostPlan, Kind, Plan
-from lvsdeploy.plan.record import is_record
 from lvsdeploy.printable import printable, visible
 from lvsdeploy.results import Applied, Checked, DirectorStatus, Planned, Result, Status, Validated
 
@@ -178,7 +177,7 @@ def _diffs(plans: Sequence[HostPlan], *, verbose: bool) -> Iterator[RenderableTy
     found: dict[tuple[str, str], list[HostPlan]] = {}
     for plan in plans:
         for change in plan.changes:
-            if change.diff and (verbose or not _is_record(change)):
+            if change.diff:
                 found.setdefault((change.name, change.diff), []).append(plan)
     for (name, diff), hosts in found.items():
         yield Text(f"{_names(hosts)}: {printable(name, longest=_LONGEST)}", "bold")
@@ -206,13 +205,7 @@ def _names(plans: Iterable[HostPlan]) -> str:
 
 
 def _looks(change: Change) -> tuple[object, ...]:
-    diff = "" if _is_record(change) else change.diff
-    return (change.kind, change.name, change.action, change.reason, change.detail, diff)
-
-
-def _is_record(change: Change) -> bool:
-    """The record of what lvsdeploy put there follows from all else, and its diff says nothing new."""
-    return change.kind is Kind.FILE and is_record(change.name)
+    return (change.kind, change.name, change.action, change.reason, change.detail, change.diff)
 
 
 def _findings(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Text]:

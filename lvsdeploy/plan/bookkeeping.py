@@ -1,0 +1,235 @@
+"""The record on the host, kept up with what the other changes do.
+
+It is written in the same transaction as the rest. It is told as a change of its own only where nothing else
+changes: then somebody has edited or lost it, or the inventory names other hosts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from lvsdeploy.plan import codes
+from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Phase, Reason, Role, Step
+from lvsdeploy.record import (
+    KEPT,
+    Entry,
+    Record,
+    RecordedFile,
+    RecordedRoute,
+    RecordedSysctl,
+    RecordedUnit,
+    dump_goal,
+    history_path,
+    manifest_of,
+    manifest_path,
+)
+from lvsdeploy.state.file import File, FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.plan.context import Context
+    from lvsdeploy.state.network import Address
+
+_LINES = 20  # of changes that an entry of the history holds
+
+
+@dataclass(frozen=True)
+class WrittenDown:
+    """The steps that write the record, and it as a change of its own where nothing else changes."""
+
+    steps: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+def plan(context: Context, changes: Sequence[Change]) -> WrittenDown:
+    """What to write down when `changes` are made."""
+    path = manifest_path(context.cluster)
+    there = context.actual.files.get(path)
+    if path in context.unread or (there is not None and there.kind is not FileKind.REGULAR):
+        return WrittenDown()
+    if context.record.problem and not context.adopt:
+        return WrittenDown()
+    wanted = next_record(context, changes)
+    if wanted.empty:
+        if there is None:
+            return WrittenDown()
+        steps, action = tuple(_forget(context)), Action.DELETE
+    elif wanted == context.record and not changes:
+        return WrittenDown()
+    else:
+        steps, action = tuple(_write(context, wanted, changes)), Action.UPDATE if there else Action.CREATE
+    if changes:
+        return WrittenDown(steps)
+    reason = context.reason(as_recorded=context.as_recorded)
+    return WrittenDown((), (Change(Kind.RECORD, path, action, reason, _news(context, wanted), steps=steps),))
+
+
+def findings(context: Context) -> Iterator[Finding]:
+    """A record that cannot be used, and what happens to the host at this moment."""
+    path = manifest_path(context.cluster)
+    there = context.actual.files.get(path)
+    if there is not None and there.kind is not FileKind.REGULAR:
+        yield codes.NOT_A_FILE.finding(
+            f"{path} is a {there.kind.value}, not a regular file",
+            host=context.host,
+            fix=f"Move it away (mv {path} {path}.old) and apply again.",
+        )
+    if context.record.problem and not context.adopt:
+        yield codes.NO_RECORD.finding(f"{path} cannot be used: {context.record.problem}", host=context.host)
+    if context.busy:
+        yield codes.BUSY.finding(f"being changed by {context.busy}", host=context.host)
+    elif context.unfinished:
+        broken = codes.UNFINISHED.finding(f"an apply broke off here: {context.unfinished}", host=context.host)
+        yield replace(broken, drift=True)
+
+
+def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
+    """What the record says when the host has become what it is to become by `changes`."""
+    record, desired, actual = context.record, context.desired, context.actual
+    wanted = Record(
+        path=manifest_path(context.cluster),
+        cluster=context.cluster,
+        files={
+            path: RecordedFile(file.digest, _before(context, path)) for path, file in desired.files.items()
+        },
+        sysctls={
+            key: RecordedSysctl(value, _sysctl_before(context, key)) for key, value in desired.sysctls.items()
+        },
+        addresses={address: _was_there(context, address) for address in desired.addresses},
+        route=_route(context),
+        units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
+        packages=tuple(sorted({*record.packages, *(c.name for c in changes if c.kind is Kind.PACKAGE)})),
+        hosts=context.goal.hosts,
+        former=_former(context),
+        drained=context.goal.drained,
+    )
+    if wanted.empty:
+        return wanted
+    return replace(wanted, folders=tuple(sorted(_folders(context, wanted))))
+
+
+def forget_hosts(context: Context, addresses: frozenset[str]) -> HostPlan:
+    """A director's plan that only stops naming former hosts."""
+    record = context.record
+    former = {name: address for name, address in record.former.items() if address not in addresses}
+    hosts = {name: address for name, address in record.hosts.items() if address not in addresses}
+    if not record.known or (former, hosts) == (record.former, record.hosts):
+        return HostPlan(context.host, Role.DIRECTOR)
+    steps = tuple(_place_manifest(context, replace(record, former=former, hosts=hosts)))
+    detail = "forget what has been cleaned"
+    change = Change(Kind.RECORD, record.path, Action.UPDATE, Reason.LEFT_OVER, detail, steps=steps)
+    return HostPlan(context.host, Role.DIRECTOR, (change,))
+
+
+def _before(context: Context, path: str) -> str | None:
+    if path in context.record.files:
+        return context.record.files[path].before
+    there = context.actual.files.get(path)
+    # The very same text names lvsdeploy in its first line: it is ours, and a record of it was lost.
+    if there is None or there.content == context.desired.files[path].content:
+        return None
+    return there.digest
+
+
+def _sysctl_before(context: Context, key: str) -> int | None:
+    """The value before any cluster of lvsdeploy set it."""
+    for record in (context.record, *context.others):
+        if key in record.sysctls:
+            return record.sysctls[key].before
+    return context.actual.sysctls.get(key)
+
+
+def _was_there(context: Context, address: Address) -> bool:
+    for record in (context.record, *context.others):
+        if address in record.addresses:
+            return record.addresses[address]
+    return address in context.actual.addresses
+
+
+def _unit_before(context: Context, name: str) -> RecordedUnit:
+    there = context.actual.units.get(name)
+    return RecordedUnit(there.enabled, there.active) if there is not None else RecordedUnit()
+
+
+def _route(context: Context) -> RecordedRoute | None:
+    routes = context.desired.routes
+    if not routes or not context.goal.route_is_managed or routes[0].via is None:
+        return None
+    for record in (context.record, *context.others):
+        if record.route is not None:
+            return RecordedRoute(routes[0].via, record.route.before)
+    now = context.actual.routes
+    before = (now[0].words or tuple(str(now[0]).split())) if now else ()
+    return RecordedRoute(routes[0].via, before)
+
+
+def _former(context: Context) -> dict[str, str]:
+    """Hosts that were the cluster's, and whose address no host of it has any more."""
+    hosts, record = context.goal.hosts, context.record
+    if not hosts:
+        return {}
+    once = {**record.former, **record.hosts}
+    return {name: address for name, address in once.items() if address not in hosts.values()}
+
+
+def _folders(context: Context, record: Record) -> Iterator[str]:
+    """The folders that are ours: they hold what is ours, and were not there before."""
+    paths = (*record.files, record.path, history_path(context.cluster, context.stamp.id))
+    for folder in {str(parent) for path in paths for parent in PurePosixPath(path).parents}:
+        if folder in context.record.folders or folder not in context.actual.files:
+            yield folder
+
+
+def _write(context: Context, record: Record, changes: Sequence[Change]) -> Iterator[Step]:
+    """The manifest, and the goal itself, to come back to; the oldest one goes."""
+    said = tuple(_line(change) for change in changes[:_LINES])
+    if len(changes) > _LINES:
+        said += (f"and {len(changes) - _LINES} more",)
+    earlier = context.record.history
+    if earlier and earlier[-1].stamp.id == context.stamp.id:  # the second round of one apply
+        said, earlier = (*earlier[-1].changes, *said), earlier[:-1]
+    history = (*earlier, Entry(context.stamp, said))
+    content = dump_goal(context.goal)
+    yield from _place(File(history_path(context.cluster, context.stamp.id), content, mode=0o600))
+    for entry in history[:-KEPT]:
+        yield Step(Phase.RECORD, ("remove", history_path(context.cluster, entry.stamp.id)))
+    yield from _place_manifest(context, replace(record, history=history[-KEPT:]))
+    for folder in sorted({*context.record.folders} - {*record.folders}, reverse=True):
+        yield Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", folder))
+
+
+def _place_manifest(context: Context, record: Record) -> Iterator[Step]:
+    if context.record.problem:
+        yield Step(Phase.WITHDRAW, ("keep_copy", record.path))
+    files = {**context.desired.files, **context.actual.files}
+    yield from _place(manifest_of(record, secret=any(f.secret or f.mode == 0o600 for f in files.values())))
+
+
+def _place(file: File) -> Iterator[Step]:
+    yield Step(Phase.STAGE, ("stage", file.path, f"{file.mode:04o}", file.owner), file.content)
+    yield Step(Phase.RECORD, ("place", file.path))
+
+
+def _forget(context: Context) -> Iterator[Step]:
+    yield Step(Phase.RECORD, ("remove", manifest_path(context.cluster)))
+    for entry in context.record.history:
+        yield Step(Phase.RECORD, ("remove", history_path(context.cluster, entry.stamp.id)))
+    for folder in sorted(context.record.folders, reverse=True):
+        yield Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", folder))
+
+
+def _line(change: Change) -> str:
+    return f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
+
+
+def _news(context: Context, wanted: Record) -> str:
+    """Which parts of the record are not as they should be."""
+    if not context.record.known:
+        return ""
+    parts = [f.name for f in fields(Record) if f.compare]
+    other = [name for name in parts if getattr(wanted, name) != getattr(context.record, name)]
+    return f"{', '.join(other)}: to be written down"

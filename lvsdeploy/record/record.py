@@ -1,0 +1,109 @@
+"""The record of a host: what lvsdeploy put there, and what was there before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ipaddress import IPv4Address, IPv6Address
+
+    from lvsdeploy.record.goal import Drained
+    from lvsdeploy.state.network import Address
+
+KEPT = 10
+"""So many applies are remembered, and can be gone back to."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One apply: the same on every host that it changes.
+
+    `id` sorts by time (20261123T150634Z-1a2b), `at` is ISO 8601 in UTC, `inventory` the SHA-256 of its text.
+    """
+
+    id: str
+    at: str
+    by: str
+    what: str = "apply"
+    inventory: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one apply did on this host, a line a change."""
+
+    stamp: Stamp
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A file of ours, and the SHA-256 of what stood there before (None: nothing)."""
+
+    sha256: str
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class RecordedSysctl:
+    """A value of ours, and the raw one before (None: there was no such key)."""
+
+    value: int
+    before: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordedUnit:
+    """How a service was before us."""
+
+    enabled: bool = False
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class RecordedRoute:
+    """The default route of ours, and the one before, in the words that `ip route` takes; () for none."""
+
+    via: IPv4Address | IPv6Address
+    before: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What lvsdeploy remembers on a host of one cluster. An empty one: nothing yet.
+
+    Two are equal when they mean the same, whoever wrote them and when.
+    """
+
+    path: str = field(default="", compare=False)  # of the manifest it was read from; "" for none
+    digest: str = field(default="", compare=False)  # of the manifest's text, "" for none
+    problem: str = field(default="", compare=False)  # why a manifest that is there counts as none
+    cluster: str = ""
+    files: Mapping[str, RecordedFile] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()  # made by us, sorted
+    sysctls: Mapping[str, RecordedSysctl] = field(default_factory=dict)
+    addresses: Mapping[Address, bool] = field(default_factory=dict)  # -> was it there before us
+    route: RecordedRoute | None = None
+    units: Mapping[str, RecordedUnit] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()  # installed by us, sorted
+    hosts: Mapping[str, str] = field(default_factory=dict)  # on a director: the cluster's, name -> address
+    former: Mapping[str, str] = field(default_factory=dict)  # those that no inventory names any more
+    drained: tuple[Drained, ...] = ()
+    history: tuple[Entry, ...] = field(default=(), compare=False)  # the oldest first
+
+    @property
+    def known(self) -> bool:
+        """Whether lvsdeploy has put anything on this host."""
+        return bool(self.path)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Every file of ours with its SHA-256, the manifest aside."""
+        return {path: file.sha256 for path, file in self.files.items()}
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not (self.files or self.sysctls or self.addresses or self.units or self.route)
