@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -40,6 +41,12 @@ class Outcome:
     `failed` is the step that failed (None: all were done), `detail` what the host's programs said,
     `undone` whether everything was put back. `busy` names who holds the lock. `reading` is the probe's
     answer, read after the last step.
+
+    No step was run, and `reading` is what to plan anew from, when `moved` (the record is not the one that
+    the plan was made from: somebody changed the host in between) or `recovered` (a transaction had died
+    there, and was undone: who it was; `undone` and `detail` tell how that went).
+
+    `armed`: all is done, and will be put back unless it is confirmed.
     """
 
     failed: Step | None = None
@@ -47,6 +54,26 @@ class Outcome:
     undone: bool = True
     busy: str = ""
     reading: bytes = b""
+    moved: bool = False
+    recovered: str = ""
+    armed: bool = False
+
+
+class End(StrEnum):
+    """How an armed change ended."""
+
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"  # it was put back before: nobody confirmed it in time
+    REVERTED = "reverted"  # it was put back now, as asked
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to a confirmation, or to its opposite. `undone` and `detail` tell how putting back went."""
+
+    end: End
+    undone: bool = True
+    detail: str = ""
 
 
 def build(
@@ -57,10 +84,15 @@ def build(
     owner: str,
     probe: Program,
     table: Iterable[VirtualService] = (),
+    record: str = "",
+    expect: str = "",
+    confirm: int = 0,
 ) -> Program:
     """The program that carries out `steps` and reads the host again.
 
-    `token` is a random word that frames the answer; `owner` says who applies, for the lock.
+    `token` is a random word that frames the answer; `owner` says who applies, for the lock. `record` is the
+    path of the host's manifest and `expect` its SHA-256 as it was read, "-" for none; "": not looked at.
+    With `confirm`, in seconds, the change is put back unless `confirm_program` arrives within that time.
     """
     expected = "".join(f"{line}\n" for line in _expected_lines(table)).encode()
     blobs = [step.content for step in steps if step.content is not None] + [expected, probe.stdin]
@@ -72,6 +104,21 @@ def build(
     stdin = script + b"".join(blobs)
     words = ("sh", "-c", _text("bootstrap.sh"), "lvsdeploy", str(len(script)), str(len(stdin)))
     return Program(shlex.join(words), stdin)
+
+
+def confirm_program(token: str) -> Program:
+    """The program that makes the armed change of the transaction with this token last."""
+    raise NotImplementedError
+
+
+def revert_program(token: str) -> Program:
+    """The program that puts the armed change of the transaction with this token back at once."""
+    raise NotImplementedError
+
+
+def read_verdict(host: str, answer: bytes, token: str, *, said: bytes = b"") -> Verdict:
+    """What `confirm_program` or `revert_program` answered; AnswerInvalid when it broke off."""
+    raise NotImplementedError
 
 
 def read_outcome(
@@ -151,3 +198,8 @@ def _lines(text: str) -> str:
 @cache
 def _text(name: str) -> str:
     return files("lvsdeploy.execute").joinpath(name).read_text("utf-8")
+
+
+def shell_text(*names: str) -> str:
+    """The shell programs of these names, one after the other."""
+    return "\n".join(_text(name) for name in names)
