@@ -3,83 +3,23 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
-import subprocess
-import tempfile
-from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lvsdeploy.observe import Request, parse, probe_command
+from lvsdeploy.observe import Request, parse
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import FileKind
 from lvsdeploy.state.network import Route
 from lvsdeploy.state.sysctl import effective
+from tests.observe.sandbox import needs_namespaces
 
 if TYPE_CHECKING:
-    from lvsdeploy.observe import Observation
+    from tests.observe.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip", "setpriv"))),
-    reason="needs root and namespaces",
-)
-SHELLS = [name for name in ("dash", "bash", "busybox") if shutil.which(name)]
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass
-class Sandbox:
-    """A host in namespaces: `setup` prepares it, `shell` runs the probe there."""
-
-    folder: Path
-    shell: str
-    setup: list[str] = field(default_factory=list)
-    as_user: int = 0
-
-    def observe(self, request: Request) -> Observation:
-        answer = self.answer(request)
-        return parse("web1", answer, request)
-
-    def answer(self, request: Request) -> bytes:
-        command, stdin = probe_command(request)
-        words = shlex.split(command)
-        assert words[:2] == ["sh", "-c"]
-        assert len(words) == 3
-        path = SYSTEM_PATH
-        shell = [shutil.which(self.shell) or self.shell]
-        if self.shell == "busybox":
-            applets = self.folder / "applets"
-            applets.mkdir(exist_ok=True)
-            subprocess.run([*shell, "--install", "-s", str(applets)], check=True)
-            path, shell = str(applets), [str(applets / "sh")]
-        if self.as_user:
-            user = f"--reuid={self.as_user}", f"--regid={self.as_user}", "--clear-groups"
-            shell = ["/usr/bin/setpriv", *user, *shell]
-        script = "\n".join(["set -e", "ip link set lo up", *self.setup, 'PATH=$0 exec "$@"'])
-        done = subprocess.run(
-            ["unshare", "-n", "-m", "/bin/sh", "-c", script, path, *shell, "-c", words[2]],
-            input=stdin,
-            capture_output=True,
-            check=True,
-            env={"PATH": SYSTEM_PATH},
-            timeout=60,
-        )
-        assert done.stderr == b""
-        return done.stdout
-
-
-@pytest.fixture(params=SHELLS)
-def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
-    base = Path(tempfile.gettempdir())
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == base:
-            break
-        folder.chmod(0o755)  # so that somebody who is not root gets there
-    return Sandbox(tmp_path, request.param)
+pytestmark = needs_namespaces
 
 
 def test_a_real_server(sandbox: Sandbox) -> None:
@@ -109,6 +49,10 @@ def test_a_real_server(sandbox: Sandbox) -> None:
         Route(ip_address("192.0.2.1"), "eth0", 0),
         Route(ip_address("192.0.2.7"), "eth0", 50),
     )
+    assert [" ".join(route.words).rstrip() for route in seen.state.routes] == [
+        "default via 192.0.2.1 dev eth0",
+        "default via 192.0.2.7 dev eth0 metric 50",
+    ]
     assert seen.facts.links["eth0"]
     assert not seen.facts.links["down0"]
     sysctls = seen.state.sysctls
@@ -154,7 +98,7 @@ def test_files(sandbox: Sandbox) -> None:
     assert files["folder"].kind is FileKind.DIRECTORY
     assert files["folder"].mode == 0o750
     assert files["pipe"].kind is FileKind.OTHER
-    assert files["link"].content == b""
+    assert files["link"].content == files["folder"].content == b""
     assert seen.unread == {}
 
 

@@ -46,6 +46,15 @@ def test_every_request_has_a_token_of_its_own() -> None:
 def test_paths_are_words(path: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
         Request(files={path: []})
+    if path:
+        with pytest.raises(ValueError, match="not a path"):
+            Request(record=path)
+
+
+def test_the_record_is_one_more_line() -> None:
+    _, stdin = probe_command(Request(record="/var/lib/lvsdeploy/shop/manifest.json"))
+    assert b"\nrecord /var/lib/lvsdeploy/shop/manifest.json\n" in stdin
+    assert b"record" not in probe_command(Request())[1]
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a\n", "a/b"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsdeploy.errors import AnswerInvalid
 from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.observe import Connections, Request, connections, facts, ipvs_table, network, parse
 from lvsdeploy.observe.observation import TABLE
@@ -44,6 +45,64 @@ def answer(*sections: str, token: str = "f00d") -> bytes:  # noqa: S107 — not 
 )
 def test_default_routes(lines: str, routes: list[Route]) -> None:
     assert list(network.parse(lines.splitlines()).routes) == routes
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "default via 10.2.0.254 dev eth0 proto static ",
+            ("default", "via", "10.2.0.254", "dev", "eth0", "proto", "static"),
+        ),
+        (
+            "default via 10.2.0.254 dev eth0.7 onlink dead linkdown ",
+            "default via 10.2.0.254 dev eth0.7 onlink",
+        ),
+        ("default via inet6 fe80::1 dev eth0", "default via inet6 fe80::1 dev eth0"),
+        ("default dev dead scope link linkdown", "default dev dead scope link"),
+        ("default dev eth$(id) scope link", ""),
+        ("default via 10.2.0.254 dev -eth0", ""),
+        ("default via 10.2.0.254 dev éth0", ""),
+        ("default metric 5 \\\tnexthop via 10.2.0.254 dev a \\\tnexthop via 10.2.0.253 dev b", ""),
+    ],
+)
+def test_words_of_a_route(line: str, words: str | tuple[str, ...]) -> None:
+    expected = tuple(words.split()) if isinstance(words, str) else words
+    routes = network.parse([line]).routes
+    assert routes
+    assert all(route.words == expected for route in routes)
+    assert "proto" not in repr(routes)
+
+
+def test_words_do_not_tell_routes_apart() -> None:
+    (route,) = network.parse(
+        ["default via 192.0.2.1 dev eth0 proto static", "default via 192.0.2.1 dev eth0"]
+    ).routes
+    assert route == Route(ROUTER, "eth0")
+    assert route.words[-1] == "static"
+
+
+@pytest.mark.parametrize(
+    ("section", "busy", "unfinished"),
+    [
+        ("", "", ""),
+        ("transaction\nbusy ops@desk, since then", "ops@desk, since then", ""),
+        ("transaction\nbusy ", "somebody", ""),
+        ("transaction\nbusy \x1b[2J\u202e", "[2J", ""),
+        ("transaction\nunfinished ops@desk", "", "ops@desk"),
+        ("transaction\nunfinished \x07\nbusy too", "", "somebody"),
+        ("transaction\nunfinished " + "x" * 999, "", "x" * 199 + "…"),
+    ],
+)
+def test_transactions(section: str, busy: str, unfinished: str) -> None:
+    parts = (section,) if section else ()
+    seen = parse("lvs1", answer(*parts), Request(token="f00d"))  # noqa: S106 — not a password
+    assert (seen.busy, seen.unfinished) == (busy, unfinished)
+
+
+def test_a_transaction_that_is_none() -> None:
+    with pytest.raises(AnswerInvalid, match="transactions"):
+        parse("lvs1", answer("transaction\nhm"), Request(token="f00d"))  # noqa: S106 — not a password
 
 
 def test_links_among_addresses() -> None:
