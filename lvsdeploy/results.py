@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lvsdeploy.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.change import Failure, HostPlan, Plan
@@ -28,6 +28,8 @@ class ValidatedFile:
 class Validated:
     """`validate`."""
 
+    command: ClassVar[str] = "validate"
+
     files: tuple[ValidatedFile, ...]
 
     @property
@@ -39,6 +41,8 @@ class Validated:
 @dataclass(frozen=True)
 class Planned:
     """`plan`."""
+
+    command: ClassVar[str] = "plan"
 
     plan: Plan
     detailed: bool = False  # --detailed-exitcode
@@ -56,6 +60,8 @@ class Planned:
 class Checked:
     """`check`."""
 
+    command: ClassVar[str] = "check"
+
     plan: Plan
 
     @property
@@ -67,13 +73,30 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Recovered:
+    """A host on which a transaction had broken off, and was put back first; `whose` it was."""
+
+    host: str
+    whose: str
+
+
+@dataclass(frozen=True)
 class Applied:
-    """`apply`. `changed` are the plans that were carried out, `left` hosts with changes not made and why."""
+    """`apply`, and whatever else changes hosts: `what` says which command.
+
+    `changed` are the plans that were carried out, `left` hosts with changes not made and why.
+    """
 
     changed: tuple[HostPlan, ...]
     left: tuple[Failure, ...]
     failures: tuple[Failure, ...]
     after: Plan
+    what: str = "apply"
+    recovered: tuple[Recovered, ...] = ()
+
+    @property
+    def command(self) -> str:
+        return self.what.split(" ", 1)[0]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -87,8 +110,8 @@ class Applied:
 class DestinationStatus:
     """A destination as it is now.
 
-    `state`: up; down: its health check fails; missing (nobody knows why); gets nothing new (weight 0); sorry
-    server; not declared.
+    `state`: up; down: its health check fails; missing (nobody knows why); drained since when by whom; gets
+    nothing new (weight 0); sorry server; not declared.
     """
 
     name: str  # the real server's, "" when no declared one has this address
@@ -123,6 +146,8 @@ class DirectorStatus:
 class Status:
     """`status`."""
 
+    command: ClassVar[str] = "status"
+
     cluster: str
     directors: tuple[DirectorStatus, ...]
     failures: tuple[Failure, ...]
@@ -133,7 +158,34 @@ class Status:
         return worst(self.failures)
 
 
-Result = Validated | Planned | Checked | Applied | Status
+@dataclass(frozen=True)
+class PastApply:
+    """One command that changed hosts. `changes`: host -> what it did there, a line each."""
+
+    id: str
+    at: str
+    by: str
+    what: str
+    inventory: str  # SHA-256 of its text, "" when it is not known
+    changes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class History:
+    """`history`: what changed the hosts, the newest first."""
+
+    command: ClassVar[str] = "history"
+
+    cluster: str
+    applies: tuple[PastApply, ...]
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return worst(self.failures)
+
+
+Result = Validated | Planned | Checked | Applied | Status | History
 
 
 def worst(failures: Sequence[Failure]) -> ExitCode:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.observe import Observation
     from lvsdeploy.plan.change import Plan
+    from lvsdeploy.record import Drained, Record
     from lvsdeploy.state.ipvs import VirtualService
 
 
@@ -23,8 +24,10 @@ _ABOUT_THE_READING = {codes.NO_IPVS.code, codes.UNREAD.code}
 """Findings about a host without which its status would say too much."""
 
 
-def status_of(cluster: Cluster, seen: Mapping[str, Observation], plan: Plan) -> Status:
-    """The directors among `seen`; `plan` is of the same reading, for failures and findings."""
+def status_of(
+    cluster: Cluster, seen: Mapping[str, Observation], plan: Plan, records: Mapping[str, Record]
+) -> Status:
+    """The directors among `seen`; `plan` and `records` are of the same reading."""
     holders = live.holders_of(cluster, {name: observation.state for name, observation in seen.items()})
     directors = []
     for director in cluster.directors:
@@ -34,7 +37,10 @@ def status_of(cluster: Cluster, seen: Mapping[str, Observation], plan: Plan) -> 
         holds = tuple(str(vip) for vip, names in holders.items() if director.name in names)
         directors.append(
             DirectorStatus(
-                director.name, _role(observation, holds), holds, tuple(_services(cluster, observation))
+                director.name,
+                _role(observation, holds),
+                holds,
+                tuple(_services(cluster, observation, records[director.name].drained)),
             )
         )
     return Status(
@@ -55,7 +61,9 @@ def _role(observation: Observation, holds: tuple[str, ...]) -> str:
     return "MASTER" if holds else "BACKUP"
 
 
-def _services(cluster: Cluster, observation: Observation) -> Iterator[ServiceStatus]:
+def _services(
+    cluster: Cluster, observation: Observation, drained: tuple[Drained, ...]
+) -> Iterator[ServiceStatus]:
     """What is in the table, and what should be: nothing when there is no table, or it could not be read."""
     table = observation.state.virtual_services
     if not table:
@@ -71,7 +79,14 @@ def _services(cluster: Cluster, observation: Observation) -> Iterator[ServiceSta
         names = {(canonical(d.address), d.port): d.real_server for d in row}
         there = table.get(key, replace(expected[key], destinations=()) if key in expected else None)
         assert there is not None  # noqa: S101 — the key came from one of the two
-        yield ServiceStatus(name, there, tuple(_destinations(observation, there, expected.get(key), names)))
+        words = {
+            destination: f"drained since {drain.since} by {drain.by}"
+            for destination, real_server in names.items()
+            for drain in drained
+            if drain.covers(real_server, name)
+        }
+        destinations = _destinations(observation, there, expected.get(key), names, words)
+        yield ServiceStatus(name, there, tuple(destinations))
 
 
 def _destinations(
@@ -79,6 +94,7 @@ def _destinations(
     there: VirtualService,
     expected: VirtualService | None,
     names: Mapping[tuple[str, int], str],
+    drained: Mapping[tuple[str, int], str],
 ) -> Iterator[DestinationStatus]:
     key, view = there.key, observation.checkers
     declared = {destination.key: destination for destination in expected.destinations} if expected else {}
@@ -89,6 +105,8 @@ def _destinations(
             state = "sorry server" if sorry else "not declared"
         elif destination.weight:
             state = "up"
+        elif destination.key in drained:
+            state = drained[destination.key]
         else:
             state = _DOWN if view is not None and view.is_down(key, destination.key) else "gets nothing new"
         yield DestinationStatus(

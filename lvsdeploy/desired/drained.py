@@ -1,4 +1,4 @@
-"""Real servers that get no new connections: an operator's word, kept on the directors, over the inventory's."""
+"""Real servers that get no new connections: the operator's word, which stands over the inventory's."""
 
 from __future__ import annotations
 

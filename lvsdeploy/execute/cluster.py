@@ -10,27 +10,53 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from lvsdeploy.desired import KEEPALIVED_UNIT, nat_in_use
+from lvsdeploy.errors import HostError, LvsdeployError
+from lvsdeploy.execute.aims import Aim, Options
+from lvsdeploy.execute.health import check_time, failing
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
-from lvsdeploy.plan import codes, live
+from lvsdeploy.execute.waves import Serial
+from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
-from lvsdeploy.results import Applied
+from lvsdeploy.results import Applied, Recovered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster, IPAddress
+    from lvsdeploy.inventory.model import Cluster, Director, IPAddress, RealServer
     from lvsdeploy.observe import Observation
+    from lvsdeploy.record import Record
     from lvsdeploy.ssh import Connector
+    from lvsdeploy.ssh.connection import Held
     from lvsdeploy.state.host import HostState
 
 MOST_AT_ONCE = 100
 VRRP_SETTLES = 15.0  # seconds: three advert intervals and the skew, for a slow machine
+LEASE_PAUSE = 1.0  # seconds between two tries to get the lease
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many hosts at once, and when to stop."""
+
+    parallel: int = MOST_AT_ONCE
+    serial: Serial | None = None  # real servers that are changed together; None: all
+    max_failures: int = 0  # real servers that may fail before the next wave
+
+
+@dataclass
+class _Course:
+    """What has become of an apply so far."""
+
+    left: list[Failure] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # real servers
+    stopped: str = ""  # why no further wave of real servers is begun
 
 
 class Session:
@@ -41,20 +67,23 @@ class Session:
         cluster: Cluster,
         connector: Connector,
         *,
-        hosts: frozenset[str],
-        parallel: int = MOST_AT_ONCE,
-        adopt: bool = False,
-        counters: bool = False,
+        hosts: Iterable[Director | RealServer],
+        aim: Aim | None = None,
+        options: Options = Options(),  # noqa: B008 — frozen
+        pace: Pace = Pace(),  # noqa: B008 — frozen
         progress: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        """`hosts` are those to deal with, real servers first."""
         self.cluster = cluster
-        self.hosts = [
-            Host(cluster, h, adopt=adopt, counters=counters) for h in cluster.hosts() if h.name in hosts
-        ]
+        self.options = options
+        self.aim = aim or Aim()
+        self.hosts = [Host(cluster, declared, self.aim, options) for declared in hosts]
         self._connector = connector
-        self._parallel = max(1, min(parallel, MOST_AT_ONCE, len(self.hosts) or 1))
+        self._pace = pace
+        self._parallel = max(1, min(pace.parallel, MOST_AT_ONCE, len(self.hosts) or 1))
         self._progress = progress
         self._interruption = Interruption(lambda: [h.name for h in self.hosts if h.under_way])
+        self._lease: Held | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +94,52 @@ class Session:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._lease is not None:
+            self._lease.release()
         for host in self.hosts:
             host.close()
+
+    def aim_at(self, aim: Aim) -> None:
+        """Another aim for hosts that have been read: they are planned anew when they are read again."""
+        self.aim = aim
+        for host in self.hosts:
+            host.aim = aim
+
+    def lock(self, timeout: float = 0.0) -> None:
+        """Takes the cluster's lease, for as long as this session lasts.
+
+        LvsdeployError when another has it and does not let go within `timeout` seconds; it says who. The
+        lease is on the first director that can be asked, or the first real server: the same for everybody.
+        """
+        in_order = sorted(self.hosts, key=lambda host: (host.role is not Role.DIRECTOR, host.name))
+        deadline = time.monotonic() + timeout
+        told = False
+        for host in in_order:
+            while True:
+                try:
+                    self._lease, busy = host.lease(self._connector, self.options.stamp)
+                except HostError:
+                    break  # reading it will tell
+                if self._lease is not None:
+                    return
+                if time.monotonic() >= deadline:
+                    raise LvsdeployError(
+                        f"{host.name}: the cluster is being changed by {busy}",
+                        hint="Wait until that has ended, or let lvsdeploy wait: --lock-timeout SECONDS. "
+                        "Nothing was changed.",
+                    )
+                if not told:
+                    self._progress(f"{host.name}: waiting for {busy}")
+                    told = True
+                time.sleep(LEASE_PAUSE)
 
     def observations(self) -> dict[str, Observation]:
         """What was last seen, by host, of those that could be read."""
         return {h.name: h.observation for h in self.hosts if h.observation is not None}
+
+    def records(self) -> dict[str, Record]:
+        """What was last recorded, by host, of those that could be read."""
+        return {h.name: h.record for h in self.hosts if h.observation is not None}
 
     def read(self) -> Plan:
         """Reads every host at once and plans."""
@@ -92,50 +161,51 @@ class Session:
         The first Ctrl-C or SIGTERM lets what is under way on hosts come to its end, and leaves the rest.
         """
         before = {h.name: h.plan for h in self.hosts if h.plan is not None}
-        left: list[Failure] = []
+        course = _Course()
         real_servers = [h for h in self.hosts if h.role is Role.REAL_SERVER]
         with self._interruption:
             withdrawing = [h for h in real_servers if _withdraws(h)]
             rerouted = [] if self._gateway_is_up() else [h for h in real_servers if _changes_route(h)]
             first = [h for h in real_servers if h not in withdrawing and h not in rerouted]
-            self._wave(first, left)
-            not_ready = self._not_ready(first)
-            self._change_directors(not_ready, left)
+            self._waves(first, course)
+            self._change_directors(self._not_ready(first), course)
             if any(h.changed for h in self._directors_in_order()):
                 self._let_vrrp_settle()
-            self._withdraw([h for h in withdrawing if h not in rerouted], left)
-            self._reroute(rerouted, left)
+            self._withdraw([h for h in withdrawing if h not in rerouted], course)
+            self._reroute(rerouted, course)
         return Applied(
             changed=tuple(before[h.name] for h in self.hosts if h.changed),
-            left=tuple(left),
+            left=tuple(course.left),
             failures=tuple(h.failure for h in self.hosts if h.failure is not None),
             after=self.plan(),
+            what=self.options.stamp.what,
+            recovered=tuple(Recovered(h.name, h.recovered) for h in self.hosts if h.recovered),
         )
 
-    def _change_directors(self, not_ready: list[str], left: list[Failure]) -> None:
+    def _change_directors(self, not_ready: list[str], course: _Course) -> None:
         """One after the other; one that fails leaves those after it, and their VIPs, as they are."""
         failed: list[str] = []
         for director in self._directors_in_order():
             if _to_change(director) and not_ready:
                 why = f"not every real server is ready: {', '.join(not_ready)}"
-                left.append(_left(director, why, self._without(not_ready)))
+                course.left.append(_left(director, why, self._without(not_ready)))
             elif _to_change(director) and failed:
                 why = f"directors are changed one after the other, and {', '.join(failed)} is not ready"
-                left.append(_left(director, why, self._without(failed)))
+                course.left.append(_left(director, why, self._without(failed)))
             else:
-                self._wave([director], left)
+                self._wave([director], course)
             failed += self._not_ready([director])
 
-    def _withdraw(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
+    def _withdraw(self, real_servers: Sequence[Host], course: _Course) -> None:
         """VIPs go from real servers only when no director sends them packets any more."""
         directors = self._directors_in_order()
         not_ready = self._not_ready(directors)
         waiting = [h.name for h in directors if _to_change(h) or h.name in not_ready]
         if not waiting:
-            self._wave(real_servers, left)
+            self._waves(real_servers, course)
             return
         why = f"it gives up a VIP, and directors may still send packets there: {', '.join(waiting)}"
-        left += [_left(h, why, self._without(waiting)) for h in real_servers]
+        course.left += [_left(h, why, self._without(waiting)) for h in real_servers]
 
     def _gateway_is_up(self) -> bool:
         """A director holds the inside gateway, or nobody can tell: no director is among the hosts."""
@@ -143,26 +213,67 @@ class Session:
         asked = any(h.role is Role.DIRECTOR and h.observation is not None for h in self.hosts)
         return nat is None or not asked or bool(self._holders()[nat.gateway.ip])
 
-    def _reroute(self, real_servers: Sequence[Host], left: list[Failure]) -> None:
+    def _reroute(self, real_servers: Sequence[Host], course: _Course) -> None:
         """A default route through a gateway that nobody holds yet would cut the host off, and us from it."""
-        if self._gateway_is_up():
-            self._wave(real_servers, left)
+        if self._gateway_is_up() or not self.aim.declared:
+            self._waves(real_servers, course)
             return
         why = "its default route would lead to the inside gateway, which no director holds yet"
-        left += [_left(h, why, "Bring up the directors, then apply again.") for h in real_servers]
+        course.left += [_left(h, why, "Bring up the directors, then apply again.") for h in real_servers]
 
     def _without(self, names: Sequence[str]) -> str:
         others = ",".join(h.name for h in self.hosts if h.name not in names)
         return f"Mend {', '.join(names)} and apply again, or go on without: --limit {others}"
 
-    def _wave(self, hosts: Sequence[Host], left: list[Failure]) -> None:
+    def _waves(self, real_servers: Sequence[Host], course: _Course) -> None:
+        """Real servers, as many at a time as was asked for; a wave that fails stops the rest."""
+        serial = self._pace.serial
+        to_change = [h for h in real_servers if _to_change(h)]
+        waves = list(serial.waves(to_change)) if serial is not None else [to_change]
+        were_failing = failing(self.plan())
+        for number, wave in enumerate(waves, 1):
+            if course.stopped:
+                course.left += [_left(h, course.stopped) for h in wave]
+                continue
+            if len(waves) > 1:
+                self._progress(f"wave {number} of {len(waves)}: {', '.join(h.name for h in wave)}")
+            self._wave(wave, course)
+            course.failed += self._not_ready(wave)
+            if len(waves) == 1:
+                return
+            if len(course.failed) > self._pace.max_failures:
+                course.stopped = f"the waves before it failed on {', '.join(course.failed)}"
+            elif number < len(waves) and (ill := self._ill_after(wave, were_failing)):
+                course.stopped = f"after the wave before it a health check fails: {'; '.join(sorted(ill))}"
+
+    def _ill_after(self, wave: Sequence[Host], before: frozenset[str]) -> frozenset[str]:
+        """Health checks that fail on a director since this wave was changed, and do not recover.
+
+        They are given the time that a check takes to notice.
+        """
+        directors = [h for h in self._readable_directors() if h.observation is not None]
+        changed = [h.name for h in wave if h.changed]
+        if not directors or not changed:
+            return frozenset()
+        pause = check_time(self.cluster, changed)
+        self._progress(f"looking at the health checks of {', '.join(changed)} for {pause:.0f} s")
+        ill: frozenset[str] = frozenset()
+        for _look in range(2):  # the second one for those that fail at first: a server may be slow to come
+            self._pause(pause)
+            self._at_once(lambda host: host.read(self._connector), directors)
+            ill = failing(self.plan()) - before
+            if not ill or self._interruption.asked:
+                break
+        return ill
+
+    def _wave(self, hosts: Sequence[Host], course: _Course) -> None:
         refused = self.plan().refused
         to_change = [h for h in hosts if _to_change(h)]
-        left += [_left(h, "its findings refuse the change") for h in to_change if h.name in refused]
+        course.left += [_left(h, "its findings refuse the change") for h in to_change if h.name in refused]
         ready = [h for h in to_change if h.name not in refused]
         self._at_once(self._change, ready)
-        missed = [h for h in ready if not h.changed and h.failure is None]
-        left += [_left(h, "interrupted before its turn") for h in missed]
+        missed = [h for h in ready if not h.changed and h.failure is None and not h.recovered]
+        course.left += [_left(h, "interrupted before its turn") for h in missed]
 
     def _read(self, host: Host) -> None:
         began = time.monotonic()
@@ -173,9 +284,21 @@ class Session:
     def _change(self, host: Host) -> None:
         if self._interruption.asked:
             return
-        self._progress(f"{host.name}: applying")
+        self._progress(f"{host.name}: {self.options.stamp.what}")
         host.change()
+        if self.options.confirm and host.failure is None:
+            if host.role is Role.DIRECTOR:
+                self._let_vrrp_settle()
+            if host.role is Role.DIRECTOR and self._unsettled():
+                host.put_back("after the change not each VIP is on one director")
+            else:
+                host.confirm(self._connector)
+        if host.recovered:
+            self._progress(f"{host.name}: put back what {host.recovered} had left undone")
         self._progress(f"{host.name}: {'failed' if host.failure else 'done'}")
+
+    def _readable_directors(self) -> list[Host]:
+        return [h for h in self.hosts if h.role is Role.DIRECTOR and h.failure is None]
 
     def _directors_in_order(self) -> list[Host]:
         """BACKUP directors first."""
@@ -188,11 +311,7 @@ class Session:
 
         A keepalived that has just started is BACKUP until three advert intervals have passed in silence.
         """
-        directors = [
-            h
-            for h in self.hosts
-            if h.role is Role.DIRECTOR and h.observation is not None and h.failure is None
-        ]
+        directors = [h for h in self._readable_directors() if h.observation is not None]
         if self._unsettled():
             self._progress("waiting until each VIP is on one director")
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
@@ -200,13 +319,30 @@ class Session:
             time.sleep(0.5)
             self._at_once(lambda host: host.read(self._connector), directors)
 
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not self._interruption.asked:
+            time.sleep(min(0.2, seconds))
+
     def _unsettled(self) -> bool:
-        """Some VIP is on no director, or on two."""
-        vrrp = {codes.NO_HOLDER.code, codes.TWO_HOLDERS.code}
-        return any(finding.code in vrrp for finding in self._about_the_cluster())
+        """Some VIP that the directors should balance is on none of them, or on two."""
+        wanted = {
+            key.address
+            for host in self._readable_directors()
+            if host.plan is not None
+            for key in host.plan.balances
+        }
+        whole = self._whole()
+        return any(
+            len(names) > 1 or (whole and not names)
+            for address, names in self._holders().items()
+            if str(address) in wanted or (self.aim.declared and wanted)
+        )
 
     def _about_the_cluster(self) -> tuple[Finding, ...]:
-        return live.about_the_cluster(self.cluster, self._states(), whole=self._whole())
+        if not self.aim.declared:
+            return ()
+        return live.about_the_cluster(self.cluster, self._states(), self.records(), whole=self._whole())
 
     def _states(self) -> dict[str, HostState]:
         return {name: seen.state for name, seen in self.observations().items()}
@@ -236,7 +372,8 @@ class Session:
 
 
 def _to_change(host: Host) -> bool:
-    return host.failure is None and host.plan is not None and bool(host.plan.changes)
+    unfinished = host.observation is not None and bool(host.observation.unfinished)
+    return host.failure is None and host.plan is not None and (bool(host.plan.changes) or unfinished)
 
 
 def _changes_route(host: Host) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.network import Address
 
+PRIVATE = 0o600
 _LINES = 20  # of changes that an entry of the history holds
 
 
@@ -89,7 +90,7 @@ def findings(context: Context) -> Iterator[Finding]:
 
 def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
     """What the record says when the host has become what it is to become by `changes`."""
-    record, desired, actual = context.record, context.desired, context.actual
+    record, desired = context.record, context.desired
     wanted = Record(
         path=manifest_path(context.cluster),
         cluster=context.cluster,
@@ -194,7 +195,7 @@ def _write(context: Context, record: Record, changes: Sequence[Change]) -> Itera
         said, earlier = (*earlier[-1].changes, *said), earlier[:-1]
     history = (*earlier, Entry(context.stamp, said))
     content = dump_goal(context.goal)
-    yield from _place(File(history_path(context.cluster, context.stamp.id), content, mode=0o600))
+    yield from _place(File(history_path(context.cluster, context.stamp.id), content, mode=PRIVATE))
     for entry in history[:-KEPT]:
         yield Step(Phase.RECORD, ("remove", history_path(context.cluster, entry.stamp.id)))
     yield from _place_manifest(context, replace(record, history=history[-KEPT:]))
@@ -205,8 +206,9 @@ def _write(context: Context, record: Record, changes: Sequence[Change]) -> Itera
 def _place_manifest(context: Context, record: Record) -> Iterator[Step]:
     if context.record.problem:
         yield Step(Phase.WITHDRAW, ("keep_copy", record.path))
-    files = {**context.desired.files, **context.actual.files}
-    yield from _place(manifest_of(record, secret=any(f.secret or f.mode == 0o600 for f in files.values())))
+    files = (*context.desired.files.values(), *context.actual.files.values())
+    private = any(f.secret or (f.path in record.files and f.mode == PRIVATE) for f in files)
+    yield from _place(manifest_of(record, secret=private))
 
 
 def _place(file: File) -> Iterator[Step]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.state.ipvs import ServiceKey
 
 
 class Phase(IntEnum):
@@ -49,19 +50,22 @@ class Step:
         function, *words = self.words
         match function:
             case "table":
-                return "run `ipvsadm " + " ".join(words[1 + int(words[0]) :]) + "`"
+                title = "run `ipvsadm " + " ".join(words[1 + int(words[0]) :]) + "`"
             case "stage" | "place":
-                return f"write {words[0]}"
+                title = f"write {words[0]}"
             case "sysctl_set":
-                return f"set {words[0]} to {words[1]}"
+                title = f"set {words[0]} to {words[1]}"
             case "install_package":
-                return f"install {words[1]} with {words[0]}"
+                title = f"install {words[1]} with {words[0]}"
             case "quiesce":
-                return f"take new connections away from {words[2]} of {words[1]}"
+                title = f"take new connections away from {words[2]} of {words[1]}"
+            case "give_back" | "route_back":
+                title = f"{_TITLES[function]} {words[0]}"
             case "address_add" | "address_del":
-                return f"{'add' if function == 'address_add' else 'remove'} {words[1]} on {words[0]}"
+                title = f"{'add' if function == 'address_add' else 'remove'} {words[1]} on {words[0]}"
             case _:
-                return " ".join((_TITLES.get(function, function), *words))
+                title = " ".join((_TITLES.get(function, function), *words))
+        return title
 
 
 _TITLES = {
@@ -148,6 +152,7 @@ class HostPlan:
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     bookkeeping: tuple[Step, ...] = ()  # writes down what the changes did; nothing an operator decides on
+    balances: tuple[ServiceKey, ...] = ()  # what a director should balance afterwards
 
     @property
     def refused(self) -> bool:

@@ -116,7 +116,7 @@ ANOTHER_CLUSTERS = code(
     Severity.ERROR,
     "A file belongs to another cluster of lvsdeploy.",
     why="Another inventory has put it on this host, and what one of them changes the other would undo. A "
-    "machine can be a real server of several clusters, and a director of one.",
+    "machine may be a real server of several clusters, a director of one.",
     fix="Take the host out of one of the two inventories, or declare their services in one inventory.",
 )
 UNFINISHED = code(
@@ -166,6 +166,13 @@ CHECK_UNKNOWN = code(
     "apply does not send clients to a real server that may have failed.",
     fix="Look at the service on the real server. If it is well, put it back with `ipvsadm -a`, or update "
     "keepalived.",
+)
+NO_WAY_BACK = code(
+    "LVS532",
+    Severity.ERROR,
+    "The host cannot be put back to what it was then.",
+    why="Each host keeps what its last ten applies left, under /var/lib/lvsdeploy/CLUSTER/history.",
+    fix="See with `lvsdeploy history` how far back it goes, or apply an older version of the inventory.",
 )
 TWO_HOLDERS = code(
     "LVS541",

@@ -33,5 +33,10 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *table.findings(context),
     )
     return HostPlan(
-        context.host, role, (*changes, *written_down.changes), tuple(findings), written_down.steps
+        context.host,
+        role,
+        (*changes, *written_down.changes),
+        tuple(findings),
+        written_down.steps,
+        tuple(context.desired.virtual_services or ()),
     )

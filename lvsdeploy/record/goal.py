@@ -26,7 +26,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, order=True)
 class Drained:
-    """A real server that gets no new connections: of one service, or ("") of all. `since` is ISO 8601, UTC."""
+    """A real server that gets no new connections: of one service, or ("") of all; `since` in ISO 8601."""
 
     real_server: str
     service: str = ""

@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.plan.change import Change
-from lvsdeploy.results import Applied, Checked, Planned, Result, Status, Validated
+from lvsdeploy.plan.change import Change, HostPlan
+from lvsdeploy.results import Checked, Planned, Result
 from lvsdeploy.state.ipvs import VirtualService
 
 if TYPE_CHECKING:
@@ -18,24 +18,22 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
-_COMMANDS: dict[type[Any], str] = {
-    Validated: "validate",
-    Planned: "plan",
-    Checked: "check",
-    Applied: "apply",
-    Status: "status",
+_HIDDEN: dict[type[Any], tuple[str, ...]] = {
+    Change: ("steps",),
+    HostPlan: ("bookkeeping", "balances"),
 }
+"""What is no part of an answer: contents of files, secrets among them."""
 
 
 def as_json(result: Result) -> str:
     """The document for a result.
 
-    Keys are those of the dataclasses in `results.py` and `plan/change.py`; the steps of a change (which
-    hold file contents) are left out.
+    Keys are those of the dataclasses in `results.py` and `plan/change.py`; steps (which hold file contents)
+    are left out.
     """
     document = {
         "format_version": FORMAT_VERSION,
-        "command": _COMMANDS[type(result)],
+        "command": result.command,
         "exit_code": int(result.exit_code),
         **_plain(result),
     }
@@ -74,7 +72,7 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 — one line a kind of value
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    hidden = {"steps"} if isinstance(value, Change) else set()
+    hidden = _HIDDEN.get(type(value), ())
     return {
         field.name: _plain(getattr(value, field.name))
         for field in dataclasses.fields(value)

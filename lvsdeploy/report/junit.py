@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def as_junit(result: Result) -> str:
     """A `testsuites` document with one suite."""
     listed = tuple(rows(result))
-    name = f"lvsdeploy {type(result).__name__.lower()}"
+    name = f"lvsdeploy {result.command}"
     counts = {
         "tests": str(len(listed)),
         "failures": str(sum(row.bad for row in listed)),

@@ -23,7 +23,7 @@ def as_markdown(result: Result) -> str:
     """A table of all rows, then the details of those that have some."""
     listed = _together(rows(result))
     lines = [
-        f"### lvsdeploy {type(result).__name__.lower()}: exit code {int(result.exit_code)}",
+        f"### lvsdeploy {result.command}: exit code {int(result.exit_code)}",
         "",
         "| where | what |",
         "| --- | --- |",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from lvsdeploy.results import Applied, Checked, Planned, Result, Status, Validated
+from lvsdeploy.results import Applied, Checked, History, Planned, Result, Status, Validated
 
 if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
@@ -53,6 +53,8 @@ def _(result: Checked) -> Iterator[Row]:
 def _(result: Applied) -> Iterator[Row]:
     for host in result.changed:
         yield Row(host.host, f"changed: {len(host.changes)}", _changes(host))
+    for host in result.recovered:
+        yield Row(host.host, f"put back first what had broken off: {host.whose}")
     changed = {host.host for host in result.changed}
     for host in result.after.hosts:
         if host.host not in changed:
@@ -74,6 +76,16 @@ def _(result: Status) -> Iterator[Row]:
         ]
         yield Row(director.name, director.role, "\n".join(lines))
     yield from (_finding(finding, result.cluster) for finding in result.findings)
+    yield from (_failure(failure) for failure in result.failures)
+
+
+@rows.register
+def _(result: History) -> Iterator[Row]:
+    for apply in result.applies:
+        detail = "\n".join(f"{host}: {line}" for host, lines in apply.changes.items() for line in lines)
+        yield Row(apply.id, f"{apply.what}, {apply.at}, by {apply.by}", detail)
+    if not result.applies:
+        yield Row(result.cluster, "nothing was applied yet")
     yield from (_failure(failure) for failure in result.failures)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lvsdeploy.diagnostics import Finding, Severity
-from lvsdeploy.plan.change import Action, Change, Failure, HostPlan, Kind, Plan
+from lvsdeploy.plan.change import Action, Change, Failure, HostPlan, Plan
 from lvsdeploy.printable import printable, visible
-from lvsdeploy.results import Applied, Checked, DirectorStatus, Planned, Result, Status, Validated
+from lvsdeploy.results import (
+    Applied,
+    Checked,
+    DirectorStatus,
+    History,
+    PastApply,
+    Planned,
+    Result,
+    Status,
+    Validated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +77,12 @@ def _(result: Checked, *, verbose: bool = False) -> RenderableType:
 
 @as_text.register
 def _(result: Applied, *, verbose: bool = False) -> RenderableType:
+    words = _WORDS[result.command]
     parts: list[RenderableType] = [
+        *(
+            Text(f"{host.host}: put back first what had broken off there: {printable(host.whose)}", "yellow")
+            for host in result.recovered
+        ),
         *_findings(result.after.all_findings(), verbose=verbose),
         *_failures(result.left),
         *_failures(result.failures),
@@ -77,21 +92,72 @@ def _(result: Applied, *, verbose: bool = False) -> RenderableType:
     if result.changed:
         names = ", ".join(host.host for host in result.changed)
         counts = _counted((change for host in result.changed for change in host.changes), _DONE)
-        tail = "; read back and as declared" if well else ""
-        parts.append(Text(f"Applied to {names}: {counts}{tail}", "bold green"))
+        tail = f"; read back and {words.state}" if well else ""
+        parts.append(Text(f"{words.done} {names}: {counts}{tail}", "bold green"))
     if well:
         if not result.changed:
             hosts = _count(len(result.after.hosts), "host")
-            parts.append(Text(f"Nothing to do: {hosts} as declared", "bold green"))
+            parts.append(Text(f"Nothing to do: {hosts} {words.state}", "bold green"))
     elif undone:
-        words = [_count(len(result.failures), "host") + " failed"] if result.failures else []
-        words += [_count(len(result.left), "host") + " left unchanged"] if result.left else []
-        head = "Not all was applied" if result.changed else "Nothing was changed"
-        parts.append(Text(f"{head}: {', '.join(words)}", "bold red"))
+        told = [_count(len(result.failures), "host") + " failed"] if result.failures else []
+        told += [_count(len(result.left), "host") + " left unchanged"] if result.left else []
+        head = words.partly if result.changed else "Nothing was changed"
+        parts.append(Text(f"{head}: {', '.join(told)}", "bold red"))
     else:
-        head = "Applied, and not as declared" if result.changed else "Nothing was changed"
+        head = f"{words.partly}, or not as it should be" if result.changed else "Nothing was changed"
         parts.append(Text(f"{head}: see the errors above", "bold red"))
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What a command that changes hosts says at its end."""
+
+    done: str
+    partly: str
+    state: str
+
+
+_WORDS = {
+    "apply": _Words("Applied to", "Not all was applied", "as declared"),
+    "rollback": _Words("Rolled back", "Not all was rolled back", "as it was then"),
+    "destroy": _Words("Cleaned", "Not all was cleaned", "without anything of lvsdeploy's"),
+    "drain": _Words("Drained on", "Not drained everywhere", "as asked"),
+    "undrain": _Words("Undrained on", "Not undrained everywhere", "as asked"),
+}
+
+
+@as_text.register
+def _(result: History, *, verbose: bool = False) -> RenderableType:
+    parts: list[RenderableType] = []
+    for apply in result.applies:
+        parts += _past(apply, verbose=verbose)
+    if not result.applies and not result.failures:
+        parts.append(Text(f"Nothing was applied yet: cluster {result.cluster}"))
+    parts += _failures(result.failures)
+    return Group(*parts)
+
+
+def _past(apply: PastApply, *, verbose: bool) -> Iterator[RenderableType]:
+    """One apply; its changes in short unless `verbose`."""
+    head = Text.assemble((apply.id, "bold"), f"  {printable(apply.what)}  {printable(apply.at)}  ")
+    head.append(printable(apply.by))
+    yield head
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for host, lines in apply.changes.items():
+        groups.setdefault(lines, []).append(host)
+    for lines, hosts in groups.items():
+        shown = lines if verbose else lines[:_SHORT]
+        yield Text(f"    {', '.join(hosts)}: {_count(len(lines), 'change')}")
+        for line in shown:
+            yield Text(f"      {printable(line)}", "dim")
+        if len(lines) > len(shown):
+            yield Text(f"      and {len(lines) - len(shown)} more (-v shows them)", "dim")
+    if verbose and apply.inventory:
+        yield Text(f"    inventory {apply.inventory}", "dim")
+
+
+_SHORT = 5  # changes of a past apply
 
 
 @as_text.register
@@ -143,7 +209,7 @@ def _line_and_column(line: str, column: int) -> tuple[str, int]:
 def _plan(plan: Plan, *, verbose: bool) -> Iterator[RenderableType]:
     """All changes first, then their diffs; what the final line is about stands right above it."""
     yield from _changes(plan.hosts)
-    diffs = list(_diffs(plan.hosts, verbose=verbose))
+    diffs = list(_diffs(plan.hosts))
     yield from diffs
     yield from _findings(plan.all_findings(), verbose=verbose)
     yield from _failures(plan.failures)
@@ -172,7 +238,7 @@ def _changes(plans: Sequence[HostPlan]) -> Iterator[RenderableType]:
         yield Text("")
 
 
-def _diffs(plans: Sequence[HostPlan], *, verbose: bool) -> Iterator[RenderableType]:
+def _diffs(plans: Sequence[HostPlan]) -> Iterator[RenderableType]:
     """Each diff once, with the hosts it is of."""
     found: dict[tuple[str, str], list[HostPlan]] = {}
     for plan in plans:

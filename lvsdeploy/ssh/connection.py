@@ -45,6 +45,24 @@ class _Wake(threading.Event):
         super().clear()
 
 
+class Held:
+    """A command that goes on running until it is released, or its connection ends."""
+
+    def __init__(self, channel: paramiko.Channel, said: bytes) -> None:
+        self.said = said  # on stdout, before it was left alone
+        self._channel = channel
+
+    @property
+    def running(self) -> bool:
+        """Whether the command still runs, as far as is known."""
+        return not (self._channel.closed or self._channel.exit_status_ready())
+
+    def release(self) -> None:
+        """End of file on its stdin, and no wait. Never raises."""
+        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+            self._channel.close()
+
+
 class Connection:
     """A logged-in host. Use from one thread at a time; a context manager."""
 
@@ -83,6 +101,36 @@ class Connection:
         line = _as_root(command) if become else command
         answer = self._run(line, stdin, timeout)
         return self._became(answer) if become else answer
+
+    def hold(
+        self, command: str, said_all: Callable[[bytes], bool], *, timeout: float = DEFAULT_TIMEOUT
+    ) -> Held:
+        """Run a shell command line whose stdin stays open, until `said_all` of what it wrote on stdout.
+
+        Raises as `run` does, also when the command ends before, or takes longer than `timeout` seconds.
+        """
+        become = self.target.settings.become and self.user != "root"
+        deadline = time.monotonic() + timeout
+        channel = self._channel(timeout)
+        out, err = bytearray(), bytearray()
+        try:
+            _execute(channel, _as_root(command) if become else command)
+            while not said_all(bytes(out)):
+                over = bool(channel.eof_received) or channel.closed
+                if not self._drain(channel, out, err):
+                    if over:
+                        answer = Answer(1, bytes(out), bytes(err))
+                        if become:
+                            self._became(answer)
+                        raise HostError(
+                            self.target.name, f"a command ended early: {printable(bytes(err[-200:]))}"
+                        )
+                    if time.monotonic() >= deadline:
+                        raise self._too_slow(timeout, err)
+                    time.sleep(_STALLED)
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self._lost() from error
+        return Held(channel, bytes(out))
 
     def _run(self, line: str, stdin: bytes, timeout: float) -> Answer:
         deadline = time.monotonic() + timeout

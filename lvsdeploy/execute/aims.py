@@ -1,0 +1,201 @@
+"""What a command wants of a host: what has to be read there, and the plan that follows from it. Pure.
+
+`apply`, `check`, `drain` want what is declared, `destroy` nothing at all, `rollback` what an earlier apply
+left. All of them go through the same plan and the same transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lvsdeploy.desired import desired_goal, expected_table, probe_paths, unit_names
+from lvsdeploy.desired.director import PROGRAMS, director_modules
+from lvsdeploy.inventory.model import Director
+from lvsdeploy.observe import Request
+from lvsdeploy.plan import bookkeeping, codes
+from lvsdeploy.plan.change import HostPlan, Role
+from lvsdeploy.plan.context import NOBODY, Context
+from lvsdeploy.plan.host import plan_host
+from lvsdeploy.record import (
+    KEPT,
+    Goal,
+    Record,
+    Stamp,
+    cluster_of,
+    history_path,
+    load_goal,
+    manifest_path,
+    read_record,
+)
+from lvsdeploy.state.file import FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lvsdeploy.inventory.model import Cluster, RealServer
+    from lvsdeploy.observe import Observation
+    from lvsdeploy.record import Drained
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator asked for and allowed."""
+
+    adopt: bool = False  # files that somebody else wrote may be taken over
+    counters: bool = False  # read how many connections each destination has
+    drain: int = 0  # seconds that connections of a destination get before it goes
+    confirm: int = 0  # seconds within which a change is confirmed, or put back by the host itself; 0: never
+    stamp: Stamp = NOBODY
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A host as it was read."""
+
+    cluster: Cluster
+    declared: Director | RealServer
+    observation: Observation
+    options: Options = Options()
+
+    @property
+    def host(self) -> str:
+        return self.declared.name
+
+    @property
+    def role(self) -> Role:
+        return Role.DIRECTOR if isinstance(self.declared, Director) else Role.REAL_SERVER
+
+    @property
+    def record(self) -> Record:
+        return read_record(self.observation.state.files.get(manifest_path(self.cluster.name)))
+
+    def context(self, goal: Goal, record: Record | None = None) -> Context:
+        """What the comparison with `goal` needs."""
+        files = self.observation.state.files
+        others = [
+            read_record(file)
+            for path, file in files.items()
+            if cluster_of(path) not in ("", self.cluster.name)
+        ]
+        return Context(
+            host=self.host,
+            cluster=self.cluster.name,
+            goal=goal,
+            actual=self.observation.state,
+            facts=self.observation.facts,
+            record=record if record is not None else self.record,
+            others=tuple(other for other in others if other.known),
+            checkers=self.observation.checkers,
+            unread=self.observation.unread,
+            busy=self.observation.busy,
+            unfinished=self.observation.unfinished,
+            adopt=self.options.adopt,
+            drain=self.options.drain,
+            stamp=self.options.stamp,
+        )
+
+
+class Aim:
+    """What a command wants: here, what the inventory declares."""
+
+    declared = True
+    """Whether the hosts should be as declared afterwards, so that the cluster can be judged as a whole."""
+
+    def __init__(
+        self, drains: Callable[[tuple[Drained, ...]], tuple[Drained, ...]] = lambda drained: drained
+    ) -> None:
+        """`drains` makes the new drains of a director of those that it remembers."""
+        self._drains = drains
+
+    def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:
+        """What to read."""
+        is_director = isinstance(declared, Director)
+        name = declared.name
+        return Request(
+            files={p: tuple(known.values()) for p, known in probe_paths(cluster, name).items()},
+            units=unit_names(cluster, name),
+            programs=tuple(sorted(PROGRAMS)) if is_director else ("ip",),
+            modules=director_modules(cluster) if is_director else (),
+            table=frozenset(expected_table(cluster).values()) if is_director else None,
+            counters=is_director and options.counters,
+            record=manifest_path(cluster.name),
+        )
+
+    def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:  # noqa: ARG002 — others use them
+        """Files that are to be read when the record is known."""
+        return ()
+
+    def plan(self, scene: Scene) -> HostPlan:
+        """What has to change."""
+        record, seen = scene.record, scene.observation
+        goal = desired_goal(
+            scene.cluster, scene.host, seen.facts, seen.state, drained=self._drains(record.drained)
+        )
+        return plan_host(scene.context(goal, record), scene.role)
+
+
+class Remove(Aim):
+    """Nothing of lvsdeploy's: what was there before."""
+
+    declared = False
+
+    def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:  # noqa: ARG002
+        # The record names the rest.
+        manifest = manifest_path(cluster.name)
+        return Request(files={manifest: ()}, programs=("ip",), record=manifest)
+
+    def plan(self, scene: Scene) -> HostPlan:
+        return plan_host(scene.context(Goal()), scene.role)
+
+
+class Restore(Aim):
+    """What the hosts were after the apply `to`, or before the apply `before`."""
+
+    declared = False
+
+    def __init__(self, *, to: str = "", before: str = "") -> None:
+        super().__init__()
+        self._to, self._before = to, before
+
+    def _entry(self, record: Record) -> str:
+        """The apply on this host to go back to; "" for before the first."""
+        ids = [entry.stamp.id for entry in record.history]
+        kept = [i for i in ids if (i < self._before if self._before else i <= self._to)]
+        return max(kept, default="")
+
+    def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:
+        entry = self._entry(record)
+        return (history_path(cluster.name, entry),) if entry else ()
+
+    def plan(self, scene: Scene) -> HostPlan:
+        record = scene.record
+        entry = self._entry(record)
+        if not entry:
+            if len(record.history) < KEPT:
+                return plan_host(scene.context(Goal(), record), scene.role)
+            return self._lost(scene, "what it was then is no longer kept: only the last ten applies are")
+        path = history_path(scene.cluster.name, entry)
+        file = scene.observation.state.files.get(path)
+        if file is None or file.kind is not FileKind.REGULAR or path in scene.observation.unread:
+            return self._lost(scene, f"{path} is not there, or cannot be read")
+        try:
+            goal = load_goal(file.content)
+        except ValueError as error:
+            return self._lost(scene, f"{path} cannot be used: {error}")
+        return plan_host(scene.context(goal, record), scene.role)
+
+    def _lost(self, scene: Scene, why: str) -> HostPlan:
+        finding = codes.NO_WAY_BACK.finding(why, host=scene.host)
+        return HostPlan(scene.host, scene.role, (), (finding,))
+
+
+class Forget(Remove):
+    """Directors stop naming hosts that have been cleaned."""
+
+    def __init__(self, addresses: frozenset[str]) -> None:
+        super().__init__()
+        self._addresses = addresses
+
+    def plan(self, scene: Scene) -> HostPlan:
+        return bookkeeping.forget_hosts(scene.context(Goal()), self._addresses)

@@ -1,0 +1,179 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# The journal: what undoes a transaction, on disk before each act. It outlives whoever wrote it; the next
+# transaction finds it, and undoes or ends what it tells of. Follows lock.sh.
+#
+#   journal/owner     who, since when
+#   journal/boot      the boot id: what only the kernel held is gone after a reboot
+#   journal/lib       this very library, so that an undo is done by the version that wrote it
+#   journal/undo.N    how to undo, the last one first; commit.N: what is to be done at the commit
+#   journal/armed.T   waits to be confirmed (guard.sh); renamed to confirmed, expired or reverted, once
+#
+# A file of words holds their number and one word a line: no value is ever read as shell, and one that was
+# not written whole is recognised. The commit is one rename, of journal to done.
+# Undoing needs no room on the disk, and can be repeated: it may have been killed, or the act never done.
+
+state=/var/lib/lvsdeploy
+journal=$state/journal
+finished=$state/done
+undo_count=0
+commit_count=1000 # so that names sort as numbers do
+undoing=
+nl='
+'
+
+# As much as this system can. What is not on disk when the power fails was not written.
+flush() { sync "$@" 2>/dev/null || :; }
+
+# write_words FILE WORDS...
+write_words() {
+    file=$1
+    shift
+    case $* in *"$nl"*)
+        echo "a line break in a name or a value: $*"
+        return 1
+        ;;
+    esac
+    { printf '%s\n' "$#" "$@" >"$file"; } 2>/dev/null && return 0
+    rm -f "$file"
+    echo "cannot write $file: is the disk full, or read-only?"
+    return 1
+}
+
+# with_words HANDLER FILE: calls the handler with the words in the file
+with_words() {
+    handler=$1
+    file=$2
+    set --
+    count=
+    { read -r count && while IFS= read -r word; do set -- "$@" "$word"; done; } <"$file"
+    [ "$#" = "$count" ] || return 0
+    "$handler" "$@"
+}
+
+boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || :; }
+
+begin_journal() {
+    (umask 022 && mkdir -p "$state") && rm -rf "$journal.new" && mkdir "$journal.new" &&
+        printf '%s\n' "$owner" >"$journal.new/owner" &&
+        printf '%s\n' "$(boot_id)" >"$journal.new/boot" &&
+        head -c "$library" "$work/script" >"$journal.new/lib" &&
+        [ "$(wc -c <"$journal.new/lib")" -eq "$library" ] &&
+        flush "$journal.new/lib" &&
+        mv "$journal.new" "$journal" && return 0
+    echo "cannot write $journal: is the disk full, or read-only?"
+    return 1
+}
+
+drop_journal() {
+    rm -rf "$journal" "$journal.new"
+    rmdir "$state" 2>/dev/null || :
+}
+
+# --- undo -------------------------------------------------------------------------------------------------
+
+# Does what this word undoes outlast a reboot?
+lasts() {
+    case $1 in rm | rmdir_if_empty | put_back | boot_on | boot_off | manager_reload) return 0 ;; esac
+    return 1
+}
+
+# on_undo WORDS...: comes before the act
+on_undo() {
+    [ -z "$undoing" ] || return 0 # what undoes is not itself undone
+    write_words "$journal/undo.$((undo_count + 1))" "$@" || return 1
+    undo_count=$((undo_count + 1))
+    ! lasts "$1" || flush "$journal/undo.$undo_count"
+}
+
+# The act failed, and nothing of it happened: there is nothing to undo.
+forget() {
+    [ -z "$undoing" ] || return 0
+    rm -f "$journal/undo.$undo_count"
+    undo_count=$((undo_count - 1))
+}
+
+# Sets $undone (yes, no) and $trouble, what was said.
+undo_all() {
+    undoing=yes
+    undone=yes
+    trouble=
+    rebooted=
+    [ "$(cat "$journal/boot" 2>/dev/null)" = "$(boot_id)" ] || rebooted=yes
+    top=0
+    while [ -e "$journal/undo.$((top + 1))" ]; do top=$((top + 1)); done
+    while [ "$top" -gt 0 ]; do
+        said=$(with_words undo_one "$journal/undo.$top" 2>&1) || undone=no
+        trouble=$trouble${said:+$said$nl}
+        rm -f "$journal/undo.$top"
+        top=$((top - 1))
+    done
+}
+
+undo_one() {
+    [ -z "$rebooted" ] || lasts "$1" || return 0
+    "$@" || { echo "could not undo: $*"; return 1; }
+}
+
+# recover WORK: how another program has this journal's library undo it. Says what went wrong.
+recover() {
+    work=$1
+    undo_all
+    printf '%s' "$trouble"
+    [ "$undone" = yes ]
+}
+
+# A journal is there and we have the lock: its writer is dead. False: it had been confirmed, and is ended.
+# Otherwise all is put back as well as it can be, and $dead names the writer.
+recover_dead() {
+    mv "$journal"/armed.* "$journal/expired" 2>/dev/null
+    if [ -e "$journal/confirmed" ]; then
+        commit
+        return 1
+    fi
+    dead=
+    { read -r dead <"$journal/owner"; } 2>/dev/null
+    undone=yes
+    trouble=
+    if [ -e "$journal/undo.1" ]; then
+        trouble=$(sh "$journal/lib" recover "$work" 2>&1) || undone=no
+    fi
+    drop_journal
+}
+
+# --- commit -----------------------------------------------------------------------------------------------
+
+# on_commit WORDS...: for what cannot be undone, or must wait for what the undo still needs
+on_commit() {
+    write_words "$journal/commit.$((commit_count + 1))" "$@" || return 1
+    commit_count=$((commit_count + 1))
+}
+
+commit() {
+    mv "$journal" "$finished" || [ ! -e "$journal" ] || return 1
+    finish
+}
+
+# What is left to do after the commit. What fails is tried again by the next transaction.
+finish() {
+    clean=yes
+    for file in "$finished"/undo.*; do
+        [ ! -e "$file" ] || (with_words drop_saved "$file") || clean=
+    done
+    for file in "$finished"/commit.*; do
+        [ ! -e "$file" ] || { (with_words carry_out "$file") && rm -f "$file"; } || clean=
+    done
+    [ -z "$clean" ] || rm -rf "$finished"
+    rmdir "$state"
+} >/dev/null 2>&1
+
+# One more try is enough: what cannot be cleaned up must not be in the way for ever.
+finish_dead() {
+    finish
+    rm -rf "$finished"
+}
+
+drop_saved() {
+    case $1 in put_back) rm -f "$2" ;; esac
+}
+
+carry_out() { "$@"; }
