@@ -74,7 +74,7 @@ def test_what_the_manifest_names_is_looked_at(sandbox: Sandbox, records: Path) -
     entry = {"before": {"mode": "0644", "sha256": "cd"}, "sha256": "ab"}
     manifest = written(
         addresses={"/not/a/path": False},
-        files={script: entry, left: {"before": None, "sha256": "ab"}, gone: entry},
+        files={script: entry, left: "ab", gone: entry},
         folders=[str(etc), str(etc / "shop"), str(etc / "no-folder")],
         sysctls={"/not/a/path/either": 1},
         units={"lvsdeploy-shop": {"active": False, "enabled": True}, "keepalived": {}, "asked": {}},
@@ -108,9 +108,9 @@ def test_units_of_the_manifest_in_systemd(sandbox: Sandbox, records: Path) -> No
         (sandbox.folder / "applets").mkdir()
         (sandbox.folder / "applets" / "systemctl").symlink_to(answers)
     (records / "shop" / "manifest.json").write_bytes(
-        written(units={"lvsdeploy-shop": {}, "x@": {}, "a.b": {}})
+        written(units=each(["lvsdeploy-shop", "keepalived", "x@", "a.b"]))
     )
-    assert set(sandbox.observe(Request(record=RECORD)).state.units) == {"lvsdeploy-shop"}
+    assert set(sandbox.observe(Request(record=RECORD)).state.units) == {"keepalived", "lvsdeploy-shop"}
     seen = sandbox.observe(Request(record=RECORD, units=("keepalived",)))
     assert list(seen.state.units) == ["keepalived", "lvsdeploy-shop"]
     assert seen.state.units["lvsdeploy-shop"].active

@@ -153,7 +153,7 @@ def test_a_manifest_that_is_no_file_names_nothing(kind: FileKind) -> None:
     assert recorded.read(File(RECORD, NAMES, kind=kind)) == recorded.Recorded()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_answer_is_an_observation_or_invalid(data: st.DataObject) -> None:
     whole = answer(NAMES, ["/etc/asked", "/etc/a"], ["web"], data.draw(st.sampled_from(["sysv", "systemd"])))
@@ -176,6 +176,7 @@ def test_any_answer_is_an_observation_or_invalid(data: st.DataObject) -> None:
         assert set(seen.state.units) <= {"asked", *recorded.read(manifest).units}
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(alphabet='/ab." \n\\é', max_size=8), st.none() | st.dictionaries(st.text(), st.text())
