@@ -6,7 +6,7 @@
 #   journal/boot      the boot id: what only the kernel held is gone after a reboot
 #   journal/lib       this very library, so that an undo is done by the version that wrote it
 #   journal/undo.N    how to undo, the last one first; commit.N: what is to be done at the commit
-#   journal/armed.T   waits to be confirmed (guard.sh); renamed to confirmed, expired or reverted, once
+#   journal/armed.T   waits to be confirmed (guard.sh); renamed to confirmed.T, expired.T or reverted.T, once
 #
 # A file of words holds their number and one word a line: no value is ever read as shell, and one that was
 # not written whole is recognised. The commit is one rename, of journal to done.
@@ -15,6 +15,7 @@
 state=/var/lib/lvsdeploy
 journal=$state/journal
 finished=$state/done
+begun=
 undo_count=0
 commit_count=1000 # so that names sort as numbers do
 undoing=
@@ -53,19 +54,21 @@ with_words() {
 boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || :; }
 
 begin_journal() {
-    (umask 022 && mkdir -p "$state") && rm -rf "$journal.new" && mkdir "$journal.new" &&
+    [ ! -e "$journal" ] && (umask 022 && mkdir -p "$state") && rm -rf "$journal.new" && mkdir "$journal.new" &&
         printf '%s\n' "$owner" >"$journal.new/owner" &&
         printf '%s\n' "$(boot_id)" >"$journal.new/boot" &&
         head -c "$library" "$work/script" >"$journal.new/lib" &&
         [ "$(wc -c <"$journal.new/lib")" -eq "$library" ] &&
         flush "$journal.new/lib" &&
-        mv "$journal.new" "$journal" && return 0
+        mv "$journal.new" "$journal" && begun=yes && return 0
+    rm -rf "$journal.new"
+    rmdir "$state" 2>/dev/null
     echo "cannot write $journal: is the disk full, or read-only?"
     return 1
 }
 
 drop_journal() {
-    rm -rf "$journal" "$journal.new"
+    rm -rf "$journal"
     rmdir "$state" 2>/dev/null || :
 }
 
@@ -122,24 +125,6 @@ recover() {
     [ "$undone" = yes ]
 }
 
-# A journal is there and we have the lock: its writer is dead. False: it had been confirmed, and is ended.
-# Otherwise all is put back as well as it can be, and $dead names the writer.
-recover_dead() {
-    mv "$journal"/armed.* "$journal/expired" 2>/dev/null
-    if [ -e "$journal/confirmed" ]; then
-        commit
-        return 1
-    fi
-    dead=
-    { read -r dead <"$journal/owner"; } 2>/dev/null
-    undone=yes
-    trouble=
-    if [ -e "$journal/undo.1" ]; then
-        trouble=$(sh "$journal/lib" recover "$work" 2>&1) || undone=no
-    fi
-    drop_journal
-}
-
 # --- commit -----------------------------------------------------------------------------------------------
 
 # on_commit WORDS...: for what cannot be undone, or must wait for what the undo still needs
@@ -149,7 +134,7 @@ on_commit() {
 }
 
 commit() {
-    mv "$journal" "$finished" || [ ! -e "$journal" ] || return 1
+    [ ! -e "$finished" ] && mv "$journal" "$finished" || [ ! -e "$journal" ] || return 1
     finish
 }
 

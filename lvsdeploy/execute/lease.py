@@ -31,7 +31,15 @@ def lease_program(cluster: str, *, token: str, owner: str) -> Program:
     """
     if not cluster or "/" in cluster or "\0" in cluster:
         raise ValueError(f"not a cluster's name: {cluster!r}")
-    words = ("sh", "-c", shell_text("lock.sh", "lease.sh"), "lvsdeploy", token, cluster, printable(owner))
+    words = (
+        "sh",
+        "-c",
+        shell_text("work.sh", "lock.sh", "lease.sh"),
+        "lvsdeploy",
+        token,
+        cluster,
+        printable(owner),
+    )
     return Program(shlex.join(words), b"")
 
 
@@ -40,4 +48,13 @@ def read_lease(answer: bytes, token: str) -> Lease | None:
 
     The answer is `TOKEN held`, or `TOKEN busy` and a line that says who.
     """
-    raise NotImplementedError
+    mark = f"{token} ".encode()
+    start = answer.find(mark)
+    if start < 0:
+        return None
+    verdict, *rest = answer[start + len(mark) :].split(b"\n")
+    if verdict == b"held" and rest:
+        return Lease()
+    if verdict == b"busy" and len(rest) > 1:
+        return Lease(busy=printable(rest[0]).strip() or "somebody")
+    return None

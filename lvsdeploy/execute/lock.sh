@@ -24,10 +24,10 @@ take_lock() {
     lock=$1
     # A full disk leaves less than a line, and a lock without a holder would be anybody's.
     printf '%s %s %s\n' "$$" "$work" "$owner" 2>/dev/null >"$work/lock"
-    held "$work/lock" && [ "$holder $folder" = "$$ $work" ] || { no_lock && return 1; }
+    held "$work/lock" && [ "$holder $folder" = "$$ $work" ] || { no_lock; return 1; }
     tries=3
     while ! ln "$work/lock" "$lock" 2>/dev/null; do
-        [ "$tries" -gt 0 ] || { no_lock && return 1; }
+        [ "$tries" -gt 0 ] || { no_lock; return 1; }
         tries=$((tries - 1))
         if held "$lock"; then
             printf '%s busy\n%s\n' "$token" "$since"

@@ -1,8 +1,12 @@
 """A host's transaction: one shell program with its data, and the reading of what it answers. Pure.
 
 The command line holds a small fixed program (`bootstrap.sh`) and two numbers. Everything else travels on
-stdin: the script (`transaction.sh`, then one line a step), the contents of files, the probe's request. So
-no secret stands in an argument, and no length limit of the command line applies.
+stdin: the script, the contents of files, the probe's request. So no secret stands in an argument, and no
+length limit of the command line applies.
+
+The script is a library and one line a step. The library (`work.sh`, `lock.sh`, `journal.sh`, `guard.sh`,
+`transaction.sh`, with its variables) stays on the host beside the journal until the end: whoever has to undo
+or to confirm does it with these very words.
 """
 
 from __future__ import annotations
@@ -76,7 +80,10 @@ class Verdict:
     detail: str = ""
 
 
-def build(
+_LIBRARY = ("work.sh", "lock.sh", "journal.sh", "guard.sh", "transaction.sh")
+
+
+def build(  # noqa: PLR0913 — all by name, and each says one thing about the transaction
     steps: Sequence[Step],
     *,
     manager: ServiceManager,
@@ -96,70 +103,112 @@ def build(
     """
     expected = "".join(f"{line}\n" for line in _expected_lines(table)).encode()
     blobs = [step.content for step in steps if step.content is not None] + [expected, probe.stdin]
-    head = (
-        _text("transaction.sh")
-        + f"\ntoken={shlex.quote(token)}\nmanager={manager.value}\nowner={shlex.quote(owner)}\n"
+    library = (
+        _variables(
+            token=token,
+            manager=manager.value,
+            owner=printable(owner),
+            record=record,
+            expect=expect,
+            seconds_to_confirm=str(confirm),
+        )
+        + _library()
     )
-    script = _script(head, steps, probe.command, blobs).encode()
+    script = (library + _script(steps, probe.command, blobs, len(library.encode()))).encode()
     stdin = script + b"".join(blobs)
-    words = ("sh", "-c", _text("bootstrap.sh"), "lvsdeploy", str(len(script)), str(len(stdin)))
+    text = shell_text("work.sh", "bootstrap.sh")
+    words = ("sh", "-c", text, "lvsdeploy", str(len(script)), str(len(stdin)))
     return Program(shlex.join(words), stdin)
 
 
 def confirm_program(token: str) -> Program:
     """The program that makes the armed change of the transaction with this token last."""
-    raise NotImplementedError
+    return _about_armed("confirm", token)
 
 
 def revert_program(token: str) -> Program:
     """The program that puts the armed change of the transaction with this token back at once."""
-    raise NotImplementedError
+    return _about_armed("revert", token)
+
+
+def _about_armed(verb: str, token: str) -> Program:
+    words = ("sh", "-c", shell_text("work.sh", "confirm.sh"), "lvsdeploy", verb, token)
+    return Program(shlex.join(words), b"")
 
 
 def read_verdict(host: str, answer: bytes, token: str, *, said: bytes = b"") -> Verdict:
     """What `confirm_program` or `revert_program` answered; AnswerInvalid when it broke off."""
-    raise NotImplementedError
+    words, rest = _framed(host, answer, token, said, "the confirmation")
+    match words:
+        case [end, ("yes" | "no") as undone] if end in set(End):
+            return Verdict(End(end), undone=undone == "yes", detail=_text_of(rest))
+        case _:
+            raise AnswerInvalid(host, "the confirmation gave an answer that cannot be read")
 
 
 def read_outcome(
     host: str, answer: bytes, steps: Sequence[Step], token: str, *, said: bytes = b""
 ) -> Outcome:
     """What the transaction on `host` answered; AnswerInvalid when it broke off. `said` came on stderr."""
+    words, rest = _framed(host, answer, token, said, "the change")
     mark = f"{token} ".encode()
-    start = answer.find(mark)
-    if start < 0:
-        reason = "; ".join(_lines(said.decode("utf-8", "replace")).splitlines()[-3:])
-        raise AnswerInvalid(
-            host,
-            f"the change gave no answer{': ' if reason else ''}{reason}",
-            hint="Run `lvsdeploy check` to see what state the host is in.",
-        )
-    verdict, _, rest = answer[start + len(mark) :].partition(b"\n")
-    words = verdict.decode("ascii", "replace").split()
     body, _, reading = rest.partition(mark + b"read\n")
     match words:
-        case ["done"]:
-            return Outcome(reading=reading)
+        case ["done"] | ["done", "armed"]:
+            return Outcome(reading=reading, armed="armed" in words)
         case ["busy"]:
-            return Outcome(busy=printable(rest.decode("utf-8", "replace")).strip() or "somebody")
-        case ["failed", number] if number.isdigit() and 0 < int(number) <= len(steps):
-            words_of_step, _, after = body.partition(b"\n" + mark + b"undone ")
-            undone, _, trouble = after.partition(b"\n")
-            all_back = undone.strip() == b"yes"
-            text = words_of_step if all_back else words_of_step + b"\n" + trouble
+            return Outcome(busy=_line_of(rest))
+        case ["moved"]:
+            return Outcome(moved=True, reading=reading)
+        case ["recovered", ("yes" | "no") as undone]:
+            owner, _, trouble = body.partition(b"\n")
             return Outcome(
-                failed=steps[int(number) - 1],
-                detail=_lines(text.decode("utf-8", "replace")),
-                undone=all_back,
+                recovered=_line_of(owner),
+                undone=undone == "yes",
+                detail=_text_of(trouble),
+                reading=reading,
+            )
+        case ["failed", number] if steps and number.isdigit() and int(number) <= len(steps):
+            words_of_step, _, after = body.partition(b"\n" + mark + b"undone ")
+            all_back, _, trouble = after.partition(b"\n")
+            whole = all_back.strip() == b"yes"
+            return Outcome(
+                failed=steps[max(int(number), 1) - 1],  # 0: not even the first could be begun
+                detail=_text_of(words_of_step if whole else words_of_step + b"\n" + trouble),
+                undone=whole,
                 reading=reading,
             )
         case _:
             raise AnswerInvalid(host, "the change gave an answer that cannot be read")
 
 
-def _script(head: str, steps: Sequence[Step], probe_command: str, blobs: Sequence[bytes]) -> str:
-    """The script. Its offsets count from its own end, where the contents begin."""
-    lines = ["steps() {"]
+def _framed(host: str, answer: bytes, token: str, said: bytes, what: str) -> tuple[list[str], bytes]:
+    """The words of the first line that begins with the token, and what follows it."""
+    mark = f"{token} ".encode()
+    start = answer.find(mark)
+    if start < 0:
+        reason = "; ".join(_text_of(said).splitlines()[-3:])
+        raise AnswerInvalid(
+            host,
+            f"{what} gave no answer{': ' if reason else ''}{reason}",
+            hint="Run `lvsdeploy check` to see what state the host is in.",
+        )
+    line, _, rest = answer[start + len(mark) :].partition(b"\n")
+    return line.decode("ascii", "replace").split(), rest
+
+
+def _variables(**values: str) -> str:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _library() -> str:
+    """All functions; called by name, it is a program that undoes, guards or confirms."""
+    return shell_text(*_LIBRARY) + 'case $1 in recover | guard | confirm | revert) "$@"; exit ;; esac\n'
+
+
+def _script(steps: Sequence[Step], probe_command: str, blobs: Sequence[bytes], library: int) -> str:
+    """What follows the library. Its offsets count from the script's end, where the contents begin."""
+    lines = [f"library={library}", "steps() {"]
     offset = 0
     for step in steps:
         words = list(step.words)
@@ -171,15 +220,15 @@ def _script(head: str, steps: Sequence[Step], probe_command: str, blobs: Sequenc
     lines += [
         "    :",
         "}",
-        f'cut_out {offset} {len(expected)} >"$work/expected"',
+        f"expected() {{ cut_out {offset} {len(expected)}; }}",
         "read_back() {",
-        f'    cut_out {offset + len(expected)} {len(request)} >"$work/request"',
-        f'    {probe_command} <"$work/request"',
+        f"    cut_out {offset + len(expected)} {len(request)} | {{ {probe_command}",
+        "    }",
         "}",
-        "transaction",
+        'transaction "$@"',
         "",
     ]
-    return head + "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _expected_lines(table: Iterable[VirtualService]) -> Iterable[str]:
@@ -191,15 +240,20 @@ def _expected_lines(table: Iterable[VirtualService]) -> Iterable[str]:
             yield f"-a {flags} {' '.join(destination.options())}"
 
 
-def _lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.splitlines() if line.strip())[:8000]
+def _text_of(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").splitlines()
+    return "\n".join(printable(line) for line in lines if line.strip())[:8000]
 
 
-@cache
-def _text(name: str) -> str:
-    return files("lvsdeploy.execute").joinpath(name).read_text("utf-8")
+def _line_of(said: bytes) -> str:
+    return printable(said).strip() or "somebody"
 
 
 def shell_text(*names: str) -> str:
     """The shell programs of these names, one after the other."""
     return "\n".join(_text(name) for name in names)
+
+
+@cache
+def _text(name: str) -> str:
+    return files("lvsdeploy.execute").joinpath(name).read_text("utf-8")

@@ -1,37 +1,9 @@
 # One transaction on one host: every step leaves word of how to undo it before it acts; when a step fails,
-# what was done is undone in reverse order. The steps follow this text, written by execute/transaction.py,
-# which also sets: token (frames the answer), manager (systemd, openrc, sysv), owner (who applies).
-# $1: a private folder with the blob (this script, then all contents). $2: the lock. $3: where the contents begin.
+# what was done is undone in reverse order. Follows guard.sh. The steps follow this text, written by
+# execute/transaction.py, which also sets, before all: token (frames the answer), manager (systemd, openrc,
+# sysv), owner (who applies), record and expect (what the host must still have), seconds_to_confirm; and
+# library, the length of what comes before the steps.
 # shellcheck shell=sh disable=SC2154
-
-work=$1
-lock=$2
-contents=$3
-log=$work/log
-undo_count=0
-undoing=
-
-# A lost connection or Ctrl-C at the other end must not stop a transaction half way.
-trap '' HUP INT PIPE
-
-# --- undo: one file a step, one word a line, so that no value is ever read as shell ------------------------
-
-on_undo() {
-    [ -z "$undoing" ] || return 0 # what undoes is not itself undone
-    undo_count=$((undo_count + 1))
-    printf '%s\n' "$@" >"$work/undo.$undo_count"
-}
-
-undo_all() {
-    undone=yes
-    undoing=yes
-    while [ "$undo_count" -gt 0 ]; do
-        set --
-        while IFS= read -r word; do set -- "$@" "$word"; done <"$work/undo.$undo_count"
-        "$@" || { undone=no; echo "could not undo: $*"; }
-        undo_count=$((undo_count - 1))
-    done
-}
 
 # cut_out OFFSET LENGTH: a part of the contents
 # (tail would complain that head leaves before the end)
@@ -41,11 +13,14 @@ cut_out() { tail -c "+$((contents + $1 + 1))" "$work/blob" 2>/dev/null | head -c
 
 beside() { printf '%s/.%s.lvsdeploy-new' "${1%/*}" "${1##*/}"; }
 
+# A copy of what is replaced, or the thing itself when it is removed, stays beside it until the commit.
+saved_beside() { printf '%s/.%s.lvsdeploy-old' "${1%/*}" "${1##*/}"; }
+
 make_parents() {
     [ -d "${1%/*}" ] && return 0
     make_parents "${1%/*}" || return 1
-    (umask 022 && mkdir "${1%/*}") || return 1
-    on_undo rmdir_if_empty "${1%/*}"
+    on_undo rmdir_if_empty "${1%/*}" || return 1
+    (umask 022 && mkdir "${1%/*}") || { forget; return 1; }
 }
 
 rmdir_if_empty() { rmdir "$1" 2>/dev/null || :; }
@@ -54,30 +29,45 @@ rmdir_if_empty() { rmdir "$1" 2>/dev/null || :; }
 stage() {
     make_parents "$1" || return 1
     new=$(beside "$1")
-    on_undo rm -f "$new"
+    on_undo rm -f "$new" || return 1
     cut_out "$4" "$5" >"$new" && written=$(sha256sum <"$new") && [ "${written%% *}" = "$6" ] || {
         echo "$1 was not written whole: is the disk full, or read-only?"
         return 1
     }
-    chown "$3" "$new" && chmod "$2" "$new"
+    chown "$3" "$new" && chmod "$2" "$new" && flush "$new"
 }
 
+# move_over NEW PATH: two names of one file are left alone by rename(2).
+move_over() {
+    if [ "$1" -ef "$2" ]; then rm -f "$1"; else mv -f "$1" "$2"; fi
+}
+
+# put_back OLD PATH: is there no OLD, then nothing had happened yet.
+put_back() {
+    rm -f "$1.part"
+    [ ! -e "$1" ] || move_over "$1" "$2"
+}
+
+# Leaves word for the undo, and removes what somebody else may have left there: it would be put back.
+before_saving() {
+    old=$(saved_beside "$1")
+    rm -f "$old" "$old.part" && on_undo put_back "$old" "$1"
+}
+
+# save PATH: a second name for it, so that the undo needs no room. Its place is never empty.
 save() {
-    saved=$work/saved.$undo_count
-    cp -p "$1" "$saved" || return 1
-    on_undo restore "$1" "$saved"
+    before_saving "$1" || return 1
+    ln "$1" "$old" 2>/dev/null || { cp -p "$1" "$old.part" && mv "$old.part" "$old"; }
 }
-
-restore() { cp -p "$2" "$(beside "$1")" && mv -f "$(beside "$1")" "$1"; }
 
 place() {
-    if [ -e "$1" ]; then save "$1" || return 1; else on_undo rm -f "$1"; fi
-    mv -f "$(beside "$1")" "$1"
+    if [ -e "$1" ]; then save "$1" || return 1; else on_undo rm -f "$1" || return 1; fi
+    move_over "$(beside "$1")" "$1"
 }
 
 remove() {
     [ -e "$1" ] || return 0
-    save "$1" && rm -f "$1" && rmdir_if_empty "${1%/*}"
+    before_saving "$1" && on_commit rmdir_if_empty "${1%/*}" && mv "$1" "$old"
 }
 
 # A copy that an earlier adoption left is kept as well: it is somebody's file.
@@ -89,32 +79,46 @@ keep_copy() {
         number=$((number + 1))
         copy=$1.before-lvsdeploy.$number
     done
-    on_undo rm -f "$copy"
-    cp -p "$1" "$copy"
+    on_undo rm -f "$copy" && cp -p "$1" "$copy"
+}
+
+# give_back PATH SHA256: the copy with this digest takes its old place again, as it is.
+give_back() {
+    for copy in "$1".before-lvsdeploy "$1".before-lvsdeploy.*; do
+        digest=$({ sha256sum <"$copy"; } 2>/dev/null)
+        [ "${digest%% *}" = "$2" ] || continue
+        new=$(beside "$1")
+        rm -f "$new" && on_undo rm -f "$new" && { ln "$copy" "$new" 2>/dev/null || cp -p "$copy" "$new"; } &&
+            place "$1" && on_commit rm -f "$copy"
+        return
+    done
+    echo "there is no copy of $1 any more as it was kept ($1.before-lvsdeploy, SHA-256 $2)"
+    return 1
 }
 
 # keepalived warns about words it does not know and goes on; such a warning names a line, and is a refusal here.
 test_keepalived() {
     new=$(beside "$1")
-    keepalived -t -f "$new" >"$work/test" 2>&1
+    # Not into a file: on a full disk it would hold no warnings.
+    said=$(keepalived -t -f "$new" 2>&1)
     code=$?
-    while IFS= read -r line; do
-        while :; do
-            case $line in *"$new"*) line="${line%%"$new"*}$1${line#*"$new"}" ;; *) break ;; esac
-        done
-        printf '%s\n' "$line"
-    done <"$work/test"
+    while :; do
+        case $said in *"$new"*) said="${said%%"$new"*}$1${said#*"$new"}" ;; *) break ;; esac
+    done
+    printf '%s\n' "$said"
     [ "$code" -eq 0 ] || { echo "keepalived -t refuses the new configuration (exit $code)"; return 1; }
-    if grep -q 'Line [0-9][0-9]*)' "$work/test"; then
+    case $said in *'Line '[0-9]*')'*)
         echo "keepalived -t warns about the new configuration"
         return 1
-    fi
+        ;;
+    esac
 }
 
 # --- packages -------------------------------------------------------------------------------------------------
 
 # A package that was installed stays: to remove it would take away what came with it, too.
-install_package() { fetch_package "$@" && echo "package $2 stays installed" >>"$work/kept"; }
+kept=
+install_package() { fetch_package "$@" && kept="${kept}package $2 stays installed$nl"; }
 
 fetch_package() {
     case $1 in
@@ -137,9 +141,10 @@ fetch_package() {
 
 sysctl_set() {
     # Not `read`: dash and busybox read byte by byte, and a sysctl has only one read in it.
-    old=$(cat "$1") || return 1
-    on_undo write_value "$1" "$old"
-    write_value "$1" "$2"
+    old=$(cat "$1") && on_undo write_value "$1" "$old" || return 1
+    write_value "$1" "$2" && return 0
+    [ "$(cat "$1")" != "$old" ] || forget
+    return 1
 }
 
 write_value() { printf '%s\n' "$2" >"$1"; }
@@ -151,46 +156,164 @@ holds() {
 
 address_add() {
     holds "$1" "$2" && return 0
-    on_undo address_del "$1" "$2"
-    ip address add "$2" dev "$1"
+    on_undo address_del "$1" "$2" || return 1
+    ip address add "$2" dev "$1" || { holds "$1" "$2" || forget; return 1; }
 }
 
 address_del() {
     holds "$1" "$2" || return 0
-    on_undo address_add "$1" "$2"
-    ip address del "$2" dev "$1"
+    on_undo address_add "$1" "$2" || return 1
+    ip address del "$2" dev "$1" || { ! holds "$1" "$2" || forget; return 1; }
+}
+
+# One a line, the preferred one first, in words that `ip` understands again.
+default_routes() { ip -o -4 route show default | sed 's/\\//g; s/ linkdown//g; s/ dead//g; s/[[:space:]]*$//'; }
+
+# save_routes BEGINNING: the undo takes away those that begin so and were not there.
+save_routes() {
+    routes=$(default_routes) || return 1
+    set -f
+    IFS=$nl
+    # shellcheck disable=SC2086
+    set -- "$1" $routes
+    unset IFS
+    set +f
+    on_undo routes_restore "$@"
+}
+
+# routes_restore BEGINNING ROUTES...: first what is missing, so that there is a route all the time.
+# shellcheck disable=SC2086 # the words of a route are words for `ip`
+routes_restore() {
+    beginning=$1
+    shift
+    set -f
+    failed=
+    before=$nl
+    now=$nl$(default_routes)$nl
+    for route; do
+        before=$before$route$nl
+        case $now in *"$nl$route$nl"*) ;; *) ip -4 route replace $route || failed=yes ;; esac
+    done
+    IFS=$nl
+    for route in $(default_routes); do
+        unset IFS
+        case $before in *"$nl$route$nl"*) continue ;; esac
+        case "$route " in "${beginning:-none} "*) ip -4 route del $route || failed=yes ;; esac
+    done
+    unset IFS
+    set +f
+    [ -z "$failed" ]
 }
 
 route_default() {
-    old=$(ip -4 route show | sed -n '/^default/{s/ linkdown//;s/ dead//;s/ onlink/&/;p;q;}')
-    on_undo route_restore "$1" "$old"
-    ip -4 route replace default via "$1"
+    save_routes "default via $1" || return 1
+    ip -4 route replace default via "$1" || { forget; return 1; }
 }
 
-route_restore() {
-    ip -4 route del default via "$1" 2>/dev/null
-    [ -z "$2" ] && return 0
-    # The words of a route, as `ip` printed them, are words for `ip` again.
-    # shellcheck disable=SC2086
-    ip -4 route replace $2
+leads_via() {
+    case "$(default_routes) " in "default via $1 "*) return 0 ;; esac
+    return 1
+}
+
+# route_back VIA [WORDS...]: the default route, if it still leads via VIA, becomes WORDS, or goes.
+route_back() {
+    leads_via "$1" || return 0
+    via=$1
+    shift
+    save_routes "${1:+$1 $2 $3}" || return 1
+    if [ $# -gt 0 ]; then
+        ip -4 route replace "$@" || { forget; return 1; }
+        [ "$3" != "$via" ] || return 0
+        leads_via "$via" || return 0 # replaced; one with a metric comes to stand behind it
+    fi
+    ip -4 route del default via "$via"
 }
 
 # table N UNDO-WORDS... WORDS...: runs ipvsadm WORDS; the first N words undo it.
 # One command is one change: if it fails there is nothing of it to undo.
 table() {
+    undo_words=$1
+    [ "$undo_words" -eq 0 ] || on_undo_of_table "$@" || return 1
+    shift $((undo_words + 1))
+    ipvsadm "$@" && return 0
+    [ "$undo_words" -eq 0 ] || forget
+    return 1
+}
+
+on_undo_of_table() {
     count=$1
     shift
-    : >"$work/back"
+    others=$(($# - count))
     while [ "$count" -gt 0 ]; do
-        printf '%s\n' "$1" >>"$work/back"
+        set -- "$@" "$1"
         shift
         count=$((count - 1))
     done
-    ipvsadm "$@" || return 1
-    if [ -s "$work/back" ]; then
-        on_undo ipvsadm
-        cat "$work/back" >>"$work/undo.$undo_count"
+    shift "$others"
+    on_undo table_back "$@"
+}
+
+table_back() { ipvsadm "$@" || table_is_so "$@"; }
+
+# Is the table as if the command had been run? What it undoes may not have been done.
+table_is_so() {
+    saved=$(ipvsadm -Sn) || return 1
+    action=$1
+    shift
+    case $action in
+    -a | -A) in_table "$action $*" ;;
+    -d | -e) ! in_table "-a $(up_to_destination "$@")" ;;
+    -D) ! in_table "-A $*" ;;
+    *) return 1 ;;
+    esac
+}
+
+in_table() {
+    case "$nl$saved$nl" in *"$nl$1 "* | *"$nl$1$nl"*) return 0 ;; esac
+    return 1
+}
+
+up_to_destination() {
+    words=
+    while [ $# -gt 1 ] && [ "$1" != -r ]; do
+        words="$words$1 "
+        shift
+    done
+    echo "$words$1 $2"
+}
+
+# quiesce FLAG SERVICE DESTINATION FORWARDING WEIGHT: no new connections for it; WEIGHT is what it has.
+# One that a health check has taken out in between is as quiet as can be.
+quiesced=
+quiesce() {
+    on_undo table_back -e "$1" "$2" -r "$3" "$4" -w "$5" || return 1
+    if ipvsadm -e "$1" "$2" -r "$3" "$4" -w 0; then
+        quiesced="$quiesced$1 $2 $3$nl"
+        return 0
     fi
+    forget
+    table_is_so -e "$1" "$2" -r "$3"
+}
+
+# await_quiet SECONDS, at most, until nothing that was quiesced has connections
+await_quiet() {
+    seconds=$1
+    while [ "$seconds" -gt 0 ] && any_connection; do
+        sleep 1
+        seconds=$((seconds - 1))
+    done
+    return 0
+}
+
+any_connection() {
+    printf '%s' "$quiesced" | while read -r flag service destination; do
+        ipvsadm -Ln "$flag" "$service" | while read -r _ address _ _ active inactive; do
+            [ "$address" = "$destination" ] || continue
+            # UDP has no connections that end: those that were lately used count.
+            [ "$flag" = -u ] || inactive=0
+            [ "$((active + inactive))" -eq 0 ] || echo busy
+        done
+    done | grep -q busy
 }
 
 # keepalived acts on a reload when it gets round to it. Wait until the table is as declared, 5 seconds at most:
@@ -207,15 +330,19 @@ await_table() {
 
 table_is_there() {
     now=$(ipvsadm -Sn) || return 1
-    count=0
-    while IFS= read -r line; do
-        count=$((count + 1))
-        case "$now" in *"$line"*) ;; *) return 1 ;; esac
-    done <"$work/expected"
-    while IFS= read -r line; do count=$((count - 1)); done <<END
-$now
-END
-    [ "$count" -eq 0 ]
+    wanted=$(expected)
+    same_lines=yes
+    set -f
+    IFS=$nl
+    # shellcheck disable=SC2086
+    set -- $wanted
+    for line; do case $now in *"$line"*) ;; *) same_lines= ;; esac done
+    count=$#
+    # shellcheck disable=SC2086
+    set -- $now
+    unset IFS
+    set +f
+    [ -n "$same_lines" ] && [ "$count" -eq $# ]
 }
 
 # --- services of the host's manager ---------------------------------------------------------------------------
@@ -225,24 +352,72 @@ manager_reload() {
 }
 
 unit_enable() {
-    on_undo boot_off "$1"
+    boots "$1" || on_undo boot_off "$1" || return 1
     boot_on "$1"
 }
 
+unit_disable() {
+    ! boots "$1" || on_undo boot_on "$1" || return 1
+    boot_off "$1"
+}
+
 unit_start() {
-    on_undo unit_do "$1" stop
+    runs "$1" || on_undo halt "$1" || return 1
     unit_do "$1" start
+}
+
+unit_stop() {
+    idle "$1" || on_undo launch "$1" || return 1
+    halt "$1"
 }
 
 unit_reload() { unit_do "$1" reload; }
 
-unit_remove() {
-    on_undo boot_on "$1"
-    on_undo unit_do "$1" start
-    unit_do "$1" stop && boot_off "$1"
+unit_remove() { unit_stop "$1" && unit_disable "$1"; }
+
+# As undo: what is so already need not be done, nor be possible.
+halt() { unit_do "$1" stop || idle "$1"; }
+
+launch() { unit_do "$1" start || runs "$1"; }
+
+boot_on() { do_boot_on "$1" || boots "$1"; }
+
+boot_off() { do_boot_off "$1" || ! boots "$1"; }
+
+unit_status() {
+    case $manager in
+    systemd) systemctl --quiet is-active "$1" ;;
+    openrc) rc-service "$1" status ;;
+    sysv) "/etc/init.d/$1" status ;;
+    esac </dev/null >/dev/null 2>&1
 }
 
-boot_on() {
+runs() { unit_status "$1"; }
+
+# Not every init script knows `status`: only some of its answers are a clear no.
+idle() {
+    unit_status "$1"
+    code=$?
+    case $manager,$code in *,0) return 1 ;; sysv,3 | sysv,12[67] | systemd,* | openrc,*) return 0 ;; esac
+    return 1
+}
+
+# Is it started at boot? Links are where Debian, RHEL and SUSE keep them.
+boots() {
+    case $manager in
+    systemd) systemctl --quiet is-enabled "$1" 2>/dev/null ;;
+    openrc) [ -e "/etc/runlevels/default/$1" ] ;;
+    sysv)
+        for link in /etc/rc[2345].d/S[0-9][0-9]"$1" /etc/rc.d/rc[2345].d/S[0-9][0-9]"$1" \
+            /etc/init.d/rc[2345].d/S[0-9][0-9]"$1"; do
+            if [ -e "$link" ] || [ -L "$link" ]; then return 0; fi
+        done
+        return 1
+        ;;
+    esac
+}
+
+do_boot_on() {
     case $manager in
     systemd) systemctl --quiet enable "$1" ;;
     openrc) rc-update --quiet add "$1" default ;;
@@ -256,7 +431,7 @@ boot_on() {
     esac
 }
 
-boot_off() {
+do_boot_off() {
     case $manager in
     systemd) systemctl --quiet disable "$1" ;;
     openrc) rc-update --quiet delete "$1" default ;;
@@ -272,55 +447,22 @@ boot_off() {
 
 # What a daemon started here writes must not hold the answer's stream open.
 unit_do() {
+    unit_log=$work/unit
+    true 2>/dev/null >"$unit_log" || unit_log=/dev/null
     case $manager in
     systemd) systemctl "$2" "$1" ;;
     openrc) rc-service "$1" "$2" ;;
     sysv) "/etc/init.d/$1" "$2" ;;
-    esac </dev/null >"$work/unit" 2>&1
+    esac </dev/null >"$unit_log" 2>&1
     code=$?
-    cat "$work/unit"
+    cat "$unit_log"
     if [ "$code" -ne 0 ] && [ "$manager" = systemd ]; then
         systemctl --no-pager --lines=20 status "$1" 2>&1
     fi
     return "$code"
 }
 
-# --- the lock and the frame of the answer -----------------------------------------------------------------------
-
-# The lock is one file, and comes into being whole, by link(2): process, its folder, who and since when.
-take_lock() {
-    printf '%s %s %s\n' "$$" "$work" "$owner" >"$work/lock"
-    tries=3
-    while ! ln "$work/lock" "$lock" 2>/dev/null; do
-        if [ "$tries" -eq 0 ]; then
-            echo "cannot take the lock $lock; nothing was changed" >&2
-            return 1
-        fi
-        tries=$((tries - 1))
-        if held "$lock"; then
-            printf '%s busy\n%s\n' "$token" "$since"
-            return 1
-        fi
-        # Its holder was killed. Another apply may see that now, too, and be quicker.
-        mv "$lock" "$work/stale" 2>/dev/null || continue
-        if held "$work/stale"; then
-            ln "$work/stale" "$lock" 2>/dev/null
-        else
-            case $folder in "${work%/*}"/apply.*) rm -rf "$folder" ;; esac
-        fi
-    done
-}
-
-# Is the holder named in the file $1 at work? Another process may have got its number since.
-held() {
-    holder=
-    folder=
-    since=
-    { read -r holder folder since <"$1"; } 2>/dev/null
-    [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null || return 1
-    case "$(tr '\0' ' ' <"/proc/$holder/cmdline")" in *lvsdeploy*) return 0 ;; esac
-    return 1
-}
+# --- the frame of the answer ----------------------------------------------------------------------------------
 
 step_number=0
 
@@ -329,20 +471,49 @@ step() {
     "$@" >"$log" 2>&1
 }
 
+# Has somebody else changed the host since it was read?
+moved() {
+    [ -n "$expect" ] || return 1
+    digest=-
+    [ ! -e "$record" ] || digest=$({ sha256sum <"$record"; } 2>&1)
+    [ "${digest%% *}" != "$expect" ]
+}
+
+end() {
+    if [ "$seconds_to_confirm" -gt 0 ]; then arm "$seconds_to_confirm"; else commit; fi
+}
+
 # Nothing is said before the work is done: whoever reads may have stopped reading, and then a word blocks.
+# transaction WORK: the folder has the blob: this script, then all contents.
 transaction() {
-    take_lock || return 0
-    if steps; then
+    work=$1
+    contents=$2
+    log=$work/log
+    trap 'rm -rf "$work"' EXIT
+    take_lock "$base/lock" || return 0
+    [ ! -e "$settled" ] || rm -f "$settled"
+    [ ! -e "$finished" ] || finish_dead
+    if [ -e "$journal" ] && recover_dead; then
         rm -f "$lock"
-        printf '%s done\n' "$token"
+        printf '%s recovered %s\n%s\n%s' "$token" "$undone" "$dead" "$trouble"
+    elif moved; then
+        rm -f "$lock"
+        printf '%s moved\n' "$token"
+    elif begin_journal >"$log" 2>&1 && steps && end >"$log" 2>&1; then
+        if [ "$seconds_to_confirm" -gt 0 ]; then
+            printf '%s done armed\n' "$token"
+        else
+            rm -f "$lock"
+            printf '%s done\n' "$token"
+        fi
     else
-        undo_all >"$work/trouble" 2>&1
+        undone=yes
+        trouble=
+        [ -z "$begun" ] || undo_all && drop_journal
         rm -f "$lock"
         printf '%s failed %s\n' "$token" "$step_number"
         cat "$log"
-        [ ! -e "$work/kept" ] || cat "$work/kept"
-        printf '\n%s undone %s\n' "$token" "$undone"
-        cat "$work/trouble"
+        printf '%s\n%s undone %s\n%s' "$kept" "$token" "$undone" "$trouble"
     fi
     printf '\n%s read\n' "$token"
     read_back

@@ -36,7 +36,7 @@ class Run:
             steps, manager=ServiceManager.SYSV, token=TOKEN, owner="anna@desk, since noon", probe=READ
         )
         script = (
-            "mount -t tmpfs run /run && mkdir -p /run/lvsdeploy && ip link set lo up && "
+            "mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mkdir -p /run/lvsdeploy && ip link set lo up && "
             f"{before}\n{program.command}\ncode=$?\n({after}) >&2\nexit $code"
         )
         answer = subprocess.run(
