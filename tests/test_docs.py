@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lvsdeploy.cli.commands import Verbs
+from lvsdeploy.cli.group import Verbs
 from lvsdeploy.inventory import load
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int | None:
     """The verb's exit code, or that of a command line which is none."""
     import click
 
-    from lvsdeploy.cli.commands import lvsdeploy
+    from lvsdeploy.cli.verbs import lvsdeploy
 
     try:
         code: int | None = lvsdeploy(arguments, prog_name="lvsdeploy", standalone_mode=False)

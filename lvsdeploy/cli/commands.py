@@ -1,63 +1,15 @@
-"""The verbs."""
+"""The verbs that change no host."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from lvsdeploy import __version__
-from lvsdeploy.cli.options import common, hosts, inventory, shown
+from lvsdeploy.cli.group import lvsdeploy
+from lvsdeploy.cli.options import common, drain_timeout, hosts, inventory, shown
 from lvsdeploy.errors import ExitCode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lvsdeploy.cli.options import Common
-    from lvsdeploy.execute.cluster import Session
-
-
-class Verbs(click.Group):
-    """The verbs in the order that people meet them, and a word about those that do not exist yet."""
-
-    ORDER = ("init", "validate", "render", "plan", "apply", "check", "status", "explain", "schema", "lab")
-    LATER = frozenset({"verify", "drain", "undrain", "rollback", "destroy", "graph", "import"})
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.ORDER, *sorted(set(super().list_commands(ctx)) - set(self.ORDER))]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command = super().get_command(ctx, cmd_name)
-        if command is None and cmd_name in self.LATER:
-            raise click.UsageError(f"`{cmd_name}` is not built yet in lvsdeploy {__version__}.", ctx)
-        return command
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="lvsdeploy")
-def lvsdeploy() -> None:
-    """Provision Linux Virtual Server (IPVS) clusters: declared in one YAML file, applied over SSH.
-
-    \b
-    From nothing to a cluster:
-      lvsdeploy init shop.yaml        a commented inventory; edit it
-      lvsdeploy validate shop.yaml    is it right? no host is contacted
-      lvsdeploy plan shop.yaml        what would change on the hosts, and why
-      lvsdeploy apply shop.yaml       change it
-      lvsdeploy check shop.yaml       is it still so? for cron and CI
-
-    \b
-    Exit codes:
-      0   done, or nothing to do
-      1   something failed
-      2   drift (check), changes pending (plan --detailed-exitcode)
-      3   the inventory is invalid
-      4   a host could not be reached or logged in to
-      64  the command line is wrong
-    """
 
 
 @lvsdeploy.command(short_help="Check inventories; no host is contacted.")
@@ -104,9 +56,24 @@ def render(inventory: Path, only: str | None, out: Path | None) -> ExitCode:
 @inventory
 @hosts
 @click.option("--adopt", is_flag=True, help="Plan to take over files that somebody else wrote.")
+@drain_timeout
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the plan; `lvsdeploy apply FILE` carries out exactly this, or refuses.",
+)
 @shown
-def plan(inventory: Path, *, adopt: bool, detailed_exitcode: bool, **options: Any) -> ExitCode:
+def plan(
+    inventory: Path,
+    *,
+    adopt: bool,
+    drain_timeout: int,
+    detailed_exitcode: bool,
+    out: Path | None,
+    **options: Any,
+) -> ExitCode:
     """Read every host and show what apply would change, and why. Changes nothing.
 
     \b
@@ -116,52 +83,24 @@ def plan(inventory: Path, *, adopt: bool, detailed_exitcode: bool, **options: An
       changed on the host         it is not as the last apply left it: drift
       no longer declared          lvsdeploy put it there, and nothing declares it now
       written by somebody else    lvsdeploy did not put it there; a file needs --adopt
+
+    A plan that is saved (--out, readable by you alone) holds no secret and no file's content: what it is made
+    from, and a fingerprint of each host and its changes.
     """
     from lvsdeploy.cli.output import show
+    from lvsdeploy.cli.session import open_session
+    from lvsdeploy.execute.aims import Options
     from lvsdeploy.results import Planned
 
     shared = common(options)
-    with _session(inventory, shared, adopt=adopt) as session:
+    allowed = Options(adopt=adopt, drain=drain_timeout)
+    with open_session(inventory, shared, options=allowed) as session:
         result = Planned(session.read(), detailed=detailed_exitcode)
-    show(result, shared)
-    return result.exit_code
+        show(result, shared)
+        if out is not None:
+            from lvsdeploy.cli.saved import save
 
-
-@lvsdeploy.command(short_help="Make the cluster as declared.")
-@inventory
-@hosts
-@click.option("--dry-run", is_flag=True, help="The same as plan.")
-@click.option("--yes", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway.")
-@click.option(
-    "--adopt",
-    is_flag=True,
-    help="Take over files that somebody else wrote; a copy is kept beside each.",
-)
-@shown
-def apply(inventory: Path, *, dry_run: bool, yes: bool, adopt: bool, **options: Any) -> ExitCode:
-    """Make the cluster as declared: plan, ask (on a terminal), change, read again.
-
-    Real servers come before directors, the BACKUP director before the MASTER. Each host's change is one
-    transaction: when a step fails, what was done on that host is undone. A director is left alone while one
-    of its real servers is not ready.
-
-    A running keepalived is reloaded, never restarted. A second apply changes nothing.
-    """
-    from lvsdeploy.cli.output import show
-    from lvsdeploy.results import Planned
-
-    shared = common(options)
-    with _session(inventory, shared, adopt=adopt) as session:
-        planned = Planned(session.read())
-        if dry_run:
-            show(planned, shared)
-            return planned.exit_code
-        if planned.plan.changes and shared.output == "text":
-            show(planned, shared)
-            if not yes and sys.stdin.isatty():
-                click.confirm("Apply these changes?", abort=True)
-        result = session.apply()
-    show(result, shared)
+            save(session, inventory, shared, out)
     return result.exit_code
 
 
@@ -180,10 +119,11 @@ def check(inventory: Path, **options: Any) -> ExitCode:
     In CI:    lvsdeploy check shop.yaml --output junit > report.xml
     """
     from lvsdeploy.cli.output import show
+    from lvsdeploy.cli.session import open_session
     from lvsdeploy.results import Checked
 
     shared = common(options)
-    with _session(inventory, shared) as session:
+    with open_session(inventory, shared) as session:
         result = Checked(session.read())
     show(result, shared)
     return result.exit_code
@@ -196,12 +136,37 @@ def check(inventory: Path, **options: Any) -> ExitCode:
 def status(inventory: Path, **options: Any) -> ExitCode:
     """Show what the directors balance right now, and who is MASTER. Only directors are asked."""
     from lvsdeploy.cli.output import show
+    from lvsdeploy.cli.session import open_session
+    from lvsdeploy.execute.aims import Options
     from lvsdeploy.status import status_of
 
     shared = common(options)
-    with _session(inventory, shared, status=True) as session:
+    with open_session(
+        inventory, shared, options=Options(counters=True), directors_for="status asks directors only"
+    ) as session:
         read = session.read()
-        result = status_of(session.cluster, session.observations(), read)
+        result = status_of(session.cluster, session.observations(), read, session.records())
+    show(result, shared)
+    return result.exit_code
+
+
+@lvsdeploy.command(short_help="Show what was applied, when and by whom.")
+@inventory
+@hosts
+@shown
+def history(inventory: Path, **options: Any) -> ExitCode:
+    """Show what changed the hosts, the newest first: when, by whom, and what.
+
+    Each host remembers the last ten. The first column is what `rollback --to` takes.
+    """
+    from lvsdeploy.cli.output import show
+    from lvsdeploy.cli.session import open_session
+    from lvsdeploy.history import history_of
+
+    shared = common(options)
+    with open_session(inventory, shared) as session:
+        read = session.read()
+        result = history_of(session.cluster.name, session.records(), read.failures)
     show(result, shared)
     return result.exit_code
 
@@ -288,45 +253,3 @@ def _load(path: Path) -> Any:
     from lvsdeploy.inventory import load
 
     return load(path).cluster
-
-
-@contextmanager
-def _session(path: Path, shared: Common, *, adopt: bool = False, status: bool = False) -> Iterator[Session]:
-    """The hosts of an inventory, not yet connected. Its warnings go to stderr."""
-    from lvsdeploy.cli.output import progress, show, show_findings
-    from lvsdeploy.diagnostics import Severity
-    from lvsdeploy.errors import InventoryInvalid, UsageError
-    from lvsdeploy.execute.cluster import Session
-    from lvsdeploy.inventory import load
-    from lvsdeploy.plan.selection import select
-    from lvsdeploy.results import Validated, ValidatedFile
-    from lvsdeploy.ssh import Connector
-
-    try:
-        loaded = load(path)
-    except InventoryInvalid as error:
-        if shared.output == "text":
-            raise
-        result = Validated((ValidatedFile(str(path), "", error.findings),))
-        show(result, shared)
-        raise click.exceptions.Exit(int(result.exit_code)) from None
-    show_findings(tuple(f for f in loaded.findings if f.severity is Severity.WARNING))
-    cluster = loaded.cluster
-    chosen = select(cluster, shared.limit)
-    if status:
-        chosen &= {director.name for director in cluster.directors}
-        if not chosen:
-            raise UsageError("--limit: no director is among these hosts, and status asks directors only")
-    with (
-        progress(shared) as write,
-        Session(
-            cluster,
-            Connector(),
-            hosts=chosen,
-            parallel=shared.parallel,
-            adopt=adopt,
-            counters=status,
-            progress=write,
-        ) as session,
-    ):
-        yield session

@@ -86,6 +86,37 @@ def hosts(function: F) -> F:
     return function
 
 
+def drain_timeout(function: F) -> F:
+    """--drain-timeout, of what may take destinations out."""
+    return click.option(
+        "--drain-timeout",
+        type=click.IntRange(0, 86_400),
+        default=30,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long connections to a real server that is removed may go on; 0: break them.",
+    )(function)
+
+
+def lock_timeout(function: F) -> F:
+    """--lock-timeout, of what changes hosts."""
+    return click.option(
+        "--lock-timeout",
+        type=click.IntRange(0, 86_400),
+        default=0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for another command that changes this cluster; 0: stop, and say who it is.",
+    )(function)
+
+
+def asking(function: F) -> F:
+    """--yes, of what asks."""
+    return click.option(
+        "--yes", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway."
+    )(function)
+
+
 def common(options: dict[str, Any]) -> Common:
     """Takes the shared options out of a verb's keyword arguments."""
     names = Common.__dataclass_fields__.keys() & options.keys()

@@ -19,7 +19,6 @@ from lvsdeploy.execute.aims import Aim, Options
 from lvsdeploy.execute.health import check_time, failing
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
-from lvsdeploy.execute.waves import Serial
 from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
 from lvsdeploy.results import Applied, Recovered
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.execute.waves import Serial
     from lvsdeploy.inventory.model import Cluster, Director, IPAddress, RealServer
     from lvsdeploy.observe import Observation
     from lvsdeploy.record import Record
@@ -69,18 +69,18 @@ class Session:
         *,
         hosts: Iterable[Director | RealServer],
         aim: Aim | None = None,
-        options: Options = Options(),  # noqa: B008 — frozen
-        pace: Pace = Pace(),  # noqa: B008 — frozen
+        options: Options | None = None,
+        pace: Pace | None = None,
         progress: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """`hosts` are those to deal with, real servers first."""
         self.cluster = cluster
-        self.options = options
+        self.options = options or Options()
         self.aim = aim or Aim()
-        self.hosts = [Host(cluster, declared, self.aim, options) for declared in hosts]
+        self.hosts = [Host(cluster, declared, self.aim, self.options) for declared in hosts]
         self._connector = connector
-        self._pace = pace
-        self._parallel = max(1, min(pace.parallel, MOST_AT_ONCE, len(self.hosts) or 1))
+        self._pace = pace or Pace()
+        self._parallel = max(1, min(self._pace.parallel, MOST_AT_ONCE, len(self.hosts) or 1))
         self._progress = progress
         self._interruption = Interruption(lambda: [h.name for h in self.hosts if h.under_way])
         self._lease: Held | None = None

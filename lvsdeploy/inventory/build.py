@@ -65,6 +65,7 @@ def build(
         nat=_nat(draft),
         groups=tuple(draft.groups.items()),
         source=document.file,
+        ssh=_ssh(draft, {}, ()) or SshSettings(),
     )
     return Context(cluster, data, frozenset(draft.incomplete)), draft.findings
 

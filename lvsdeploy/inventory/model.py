@@ -239,6 +239,7 @@ class Cluster:
     nat: Nat | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = ""  # the inventory's file name as the user gave it
+    ssh: SshSettings = SshSettings()  # how a host is reached that says nothing of its own
 
     def hosts(self) -> tuple[Director | RealServer, ...]:
         """Every machine, real servers first (the order in which things are added)."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Phase, Reason, Role, Step
+from lvsdeploy.plan.files import differences
 from lvsdeploy.record import (
     KEPT,
     Entry,
@@ -20,10 +22,12 @@ from lvsdeploy.record import (
     RecordedRoute,
     RecordedSysctl,
     RecordedUnit,
+    cluster_of,
     dump_goal,
     history_path,
     manifest_of,
     manifest_path,
+    read_record,
 )
 from lvsdeploy.state.file import File, FileKind
 
@@ -59,14 +63,17 @@ def plan(context: Context, changes: Sequence[Change]) -> WrittenDown:
         if there is None:
             return WrittenDown()
         steps, action = tuple(_forget(context)), Action.DELETE
-    elif wanted == context.record and not changes:
+    elif wanted == context.record and not changes and not _spoiled(context, wanted):
         return WrittenDown()
     else:
         steps, action = tuple(_write(context, wanted, changes)), Action.UPDATE if there else Action.CREATE
     if changes:
         return WrittenDown(steps)
     reason = context.reason(as_recorded=context.as_recorded)
-    return WrittenDown((), (Change(Kind.RECORD, path, action, reason, _news(context, wanted), steps=steps),))
+    if context.record.problem:
+        reason = Reason.FOREIGN
+    detail = "; ".join(_news(context, wanted)) if action is not Action.DELETE else ""
+    return WrittenDown((), (Change(Kind.RECORD, path, action, reason, detail, steps=steps),))
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -81,6 +88,8 @@ def findings(context: Context) -> Iterator[Finding]:
         )
     if context.record.problem and not context.adopt:
         yield codes.NO_RECORD.finding(f"{path} cannot be used: {context.record.problem}", host=context.host)
+    if not context.adopt:
+        yield from _neighbours(context)
     if context.busy:
         yield codes.BUSY.finding(f"being changed by {context.busy}", host=context.host)
     elif context.unfinished:
@@ -120,20 +129,48 @@ def forget_hosts(context: Context, addresses: frozenset[str]) -> HostPlan:
     hosts = {name: address for name, address in record.hosts.items() if address not in addresses}
     if not record.known or (former, hosts) == (record.former, record.hosts):
         return HostPlan(context.host, Role.DIRECTOR)
-    steps = tuple(_place_manifest(context, replace(record, former=former, hosts=hosts)))
+    private = context.actual.files[record.path].mode == PRIVATE
+    left = replace(record, former=former, hosts=hosts)
+    steps = tuple(_place_manifest(context, left, private=private))
     detail = "forget what has been cleaned"
     change = Change(Kind.RECORD, record.path, Action.UPDATE, Reason.LEFT_OVER, detail, steps=steps)
     return HostPlan(context.host, Role.DIRECTOR, (change,))
+
+
+def _neighbours(context: Context) -> Iterator[Finding]:
+    """Records of other clusters that cannot be used: there is no telling what those need of this host."""
+    for path, file in context.actual.files.items():
+        other = cluster_of(path)
+        if other in ("", context.cluster) or path in context.unread:
+            continue
+        if problem := read_record(file).problem:
+            yield codes.NO_RECORD.finding(
+                f"{path}, another cluster's, cannot be used: {problem}",
+                host=context.host,
+                fix=f"Apply the inventory of cluster {other} with the lvsdeploy that wrote it. Or run `apply "
+                "--adopt`, which goes on as if that cluster had nothing here.",
+            )
 
 
 def _before(context: Context, path: str) -> str | None:
     if path in context.record.files:
         return context.record.files[path].before
     there = context.actual.files.get(path)
-    # The very same text names lvsdeploy in its first line: it is ours, and a record of it was lost.
-    if there is None or there.content == context.desired.files[path].content:
-        return None
-    return there.digest
+    return None if there is None or _is_ours(context, path) else there.digest
+
+
+def _is_ours(context: Context, path: str) -> bool:
+    """Whether the very text that is declared is there: it names lvsdeploy, even if no record does."""
+    there, wanted = context.actual.files.get(path), context.desired.files.get(path)
+    return there is not None and wanted is not None and there.content == wanted.content
+
+
+def _record_was_lost(context: Context) -> bool:
+    """Whether lvsdeploy was here, and nothing tells what was here before it.
+
+    Then what is set as declared was set by lvsdeploy, and not found like that.
+    """
+    return not context.record.known and any(_is_ours(context, path) for path in context.desired.files)
 
 
 def _sysctl_before(context: Context, key: str) -> int | None:
@@ -141,19 +178,22 @@ def _sysctl_before(context: Context, key: str) -> int | None:
     for record in (context.record, *context.others):
         if key in record.sysctls:
             return record.sysctls[key].before
-    return context.actual.sysctls.get(key)
+    return None if _record_was_lost(context) else context.actual.sysctls.get(key)
 
 
 def _was_there(context: Context, address: Address) -> bool:
     for record in (context.record, *context.others):
         if address in record.addresses:
             return record.addresses[address]
-    return address in context.actual.addresses
+    return address in context.actual.addresses and not _record_was_lost(context)
 
 
 def _unit_before(context: Context, name: str) -> RecordedUnit:
+    """Only keepalived can have been there before us; without a configuration it did nothing."""
     there = context.actual.units.get(name)
-    return RecordedUnit(there.enabled, there.active) if there is not None else RecordedUnit()
+    if there is None or name != KEEPALIVED_UNIT or _is_ours(context, KEEPALIVED_CONF):
+        return RecordedUnit()
+    return RecordedUnit(there.enabled, there.active and KEEPALIVED_CONF in context.actual.files)
 
 
 def _route(context: Context) -> RecordedRoute | None:
@@ -180,8 +220,9 @@ def _former(context: Context) -> dict[str, str]:
 def _folders(context: Context, record: Record) -> Iterator[str]:
     """The folders that are ours: they hold what is ours, and were not there before."""
     paths = (*record.files, record.path, history_path(context.cluster, context.stamp.id))
-    for folder in {str(parent) for path in paths for parent in PurePosixPath(path).parents}:
-        if folder in context.record.folders or folder not in context.actual.files:
+    made = {folder for known in (context.record, *context.others) for folder in known.folders}
+    for folder in {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"}:
+        if folder in made or folder not in context.actual.files:
             yield folder
 
 
@@ -198,16 +239,15 @@ def _write(context: Context, record: Record, changes: Sequence[Change]) -> Itera
     yield from _place(File(history_path(context.cluster, context.stamp.id), content, mode=PRIVATE))
     for entry in history[:-KEPT]:
         yield Step(Phase.RECORD, ("remove", history_path(context.cluster, entry.stamp.id)))
-    yield from _place_manifest(context, replace(record, history=history[-KEPT:]))
+    private = _is_private(context, record)
+    yield from _place_manifest(context, replace(record, history=history[-KEPT:]), private=private)
     for folder in sorted({*context.record.folders} - {*record.folders}, reverse=True):
         yield Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", folder))
 
 
-def _place_manifest(context: Context, record: Record) -> Iterator[Step]:
+def _place_manifest(context: Context, record: Record, *, private: bool) -> Iterator[Step]:
     if context.record.problem:
         yield Step(Phase.WITHDRAW, ("keep_copy", record.path))
-    files = (*context.desired.files.values(), *context.actual.files.values())
-    private = any(f.secret or (f.path in record.files and f.mode == PRIVATE) for f in files)
     yield from _place(manifest_of(record, secret=private))
 
 
@@ -228,10 +268,23 @@ def _line(change: Change) -> str:
     return f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
 
 
-def _news(context: Context, wanted: Record) -> str:
-    """Which parts of the record are not as they should be."""
+def _news(context: Context, wanted: Record) -> list[str]:
+    """What of the record is not as it should be."""
     if not context.record.known:
-        return ""
+        return []
     parts = [f.name for f in fields(Record) if f.compare]
     other = [name for name in parts if getattr(wanted, name) != getattr(context.record, name)]
-    return f"{', '.join(other)}: to be written down"
+    return [*([f"{', '.join(other)}: to be written down"] if other else []), *_spoiled(context, wanted)]
+
+
+def _spoiled(context: Context, wanted: Record) -> list[str]:
+    """Who may read and write the manifest, where that is not as it should be."""
+    there = context.actual.files[wanted.path]
+    manifest = manifest_of(wanted, secret=_is_private(context, wanted))
+    return differences(replace(manifest, content=there.content), there)
+
+
+def _is_private(context: Context, record: Record) -> bool:
+    """Whether the record has the digest of a secret; what stood there before may have held one, too."""
+    before = any(file.before is not None for file in record.files.values())
+    return before or any(file.secret for file in context.desired.files.values())

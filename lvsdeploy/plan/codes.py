@@ -146,7 +146,7 @@ DRAIN_DIFFERS = code(
     "LVS529",
     Severity.WARNING,
     "A real server is drained on one director and not on another.",
-    why="A drain is remembered on each director. One of them was out of reach at the time, or was added since; "
+    why="A drain is remembered on each director. One was out of reach at the time, or was added since; "
     "after a failover clients would be sent to the real server again, or not.",
     fix="Run the same `lvsdeploy drain` or `undrain` again.",
 )

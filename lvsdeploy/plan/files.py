@@ -8,7 +8,7 @@ from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.plan.diffs import diff
-from lvsdeploy.record import is_record
+from lvsdeploy.record import RecordedUnit, is_record
 from lvsdeploy.state.file import File, FileKind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def changes(context: Context) -> Iterator[Change]:
             continue
         if _others(context, path) or (_foreign(context, wanted, there) and not context.adopt):
             continue
-        if there is None or _differences(wanted, there):
+        if there is None or differences(wanted, there):
             yield _write(context, wanted, there)
     for path, recorded in context.record.files.items():
         if path not in context.desired.files and path not in context.unread and not _others(context, path):
@@ -79,15 +79,16 @@ def _unknown(context: Context, path: str) -> bool:
     )
 
 
-def _differences(wanted: File, there: File) -> list[str]:
-    differences = []
+def differences(wanted: File, there: File) -> list[str]:
+    """What of a file is not as declared, in words."""
+    found = []
     if wanted.content != there.content:
-        differences.append("content")
+        found.append("content")
     if wanted.mode != there.mode:
-        differences.append(f"mode {there.mode:04o}, declared {wanted.mode:04o}")
+        found.append(f"mode {there.mode:04o}, declared {wanted.mode:04o}")
     if wanted.owner != there.owner:
-        differences.append(f"owner {there.owner}, declared {wanted.owner}")
-    return differences
+        found.append(f"owner {there.owner}, declared {wanted.owner}")
+    return found
 
 
 def _write(context: Context, wanted: File, there: File | None) -> Change:
@@ -98,7 +99,7 @@ def _write(context: Context, wanted: File, there: File | None) -> Change:
         reason = Reason.NEW if reason is Reason.DECLARED else reason
         action, detail = Action.CREATE, "missing" if reason is Reason.DRIFT else ""
     else:
-        action, detail = Action.UPDATE, "; ".join(_differences(wanted, there))
+        action, detail = Action.UPDATE, "; ".join(differences(wanted, there))
         if recorded is None:
             reason = Reason.FOREIGN
         else:
@@ -145,13 +146,15 @@ def _left_over(context: Context, path: str, recorded: RecordedFile) -> Iterator[
         return
     detail = "edited since lvsdeploy wrote it" if digest not in (None, recorded.sha256) else ""
     if recorded.before is None:
-        action, steps = Action.DELETE, [Step(Phase.PLACE, ("remove", path)), *_reread_units(path)]
+        action, steps = Action.DELETE, [Step(Phase.PLACE, ("remove", path))]
     else:
-        action, steps = Action.UPDATE, [Step(Phase.PLACE, ("give_back", path, recorded.before))]
+        action = Action.UPDATE if there is not None else Action.CREATE
+        steps = [Step(Phase.PLACE, ("give_back", path, recorded.before))]
         detail = "; ".join(filter(None, (detail, "what stood there before lvsdeploy comes back")))
-        before = context.record.units.get(KEEPALIVED_UNIT)
-        if path == KEEPALIVED_CONF and before is not None and before.active:
+        before = context.record.units.get(KEEPALIVED_UNIT, RecordedUnit())
+        if path == KEEPALIVED_CONF and before.active and context.actual.runs(KEEPALIVED_UNIT):
             steps.append(Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT)))
             steps.append(Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT)))
+    steps += _reread_units(path)
     text = diff(path, there, None) if recorded.before is None else ""
     yield Change(Kind.FILE, path, action, Reason.LEFT_OVER, detail, text, tuple(steps))

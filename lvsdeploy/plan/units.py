@@ -94,7 +94,15 @@ def _left_over(context: Context) -> Iterator[Change]:
         steps: list[Step] = []
         if there.active and not before.active:
             steps.append(Step(Phase.WITHDRAW, ("unit_stop", name)))
+            steps += _found_vips(context)
         if there.enabled and not before.enabled:
             steps.append(Step(Phase.WITHDRAW, ("unit_disable", name)))
         if steps:
             yield Change(Kind.UNIT, name, Action.DELETE, Reason.LEFT_OVER, steps=tuple(steps))
+
+
+def _found_vips(context: Context) -> Iterator[Step]:
+    """VIPs that were there before us come back at once: our script has taken them away with its own."""
+    for address, was_there in context.record.addresses.items():
+        if was_there and address not in context.desired.addresses and address in context.actual.addresses:
+            yield Step(Phase.WITHDRAW, ("address_add", address.interface, str(address.address)))

@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.record import checked
+from lvsdeploy.record.paths import files_of, units_of
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
-from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.network import Route
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORMAT = 1
+_PROGRAM = re.compile(r"[a-z][a-z0-9-]*")
+_OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*")
+_MODES = 0o777
+SYSCTL = re.compile(r"net\.ipv4\.[^/\s]+")
 
 
 @dataclass(frozen=True, order=True)
@@ -81,48 +88,72 @@ def dump_goal(goal: Goal) -> bytes:
 
 
 def load_goal(content: bytes) -> Goal:
-    """The goal that `dump_goal` wrote; ValueError, with a reason, for anything else."""
+    """The goal that `dump_goal` wrote; ValueError, with a reason, for anything else.
+
+    It may name nothing that lvsdeploy would not put on a host.
+    """
     try:
         data: Any = json.loads(content)
         if data["format"] != _FORMAT:
             raise ValueError("it is in the format of another version of lvsdeploy")
-        files = [
-            File(
-                str(f["path"]),
-                base64.b64decode(f["content"], validate=True),
-                int(f["mode"]),
-                str(f["owner"]),
-                secret=bool(f["secret"]),
-            )
-            for f in data["files"]
-        ]
-        table = None if data["table"] is None else [_load_service(service) for service in data["table"]]
-        state = HostState(
-            programs=frozenset(str(name) for name in data["programs"]),
-            files={file.path: file for file in files},
-            sysctls={str(key): int(value) for key, value in data["sysctls"].items()},
-            addresses=frozenset(load_address(text) for text in data["addresses"]),
-            routes=tuple(
-                Route(ip_address(via) if via is not None else None, interface, int(metric))
-                for via, interface, metric in data["routes"]
-            ),
-            units={str(n): Unit(str(n), enabled=bool(e), active=bool(a)) for n, e, a in data["units"]},
-            virtual_services=None if table is None else {service.key: service for service in table},
-        )
         return Goal(
-            state,
-            {str(name): str(address) for name, address in data["hosts"].items()},
-            tuple(Drained(*(str(word) for word in words)) for words in data["drained"]),
-            bool(data["route_is_managed"]),
+            _load_state(data),
+            {checked.text(name): checked.text(address) for name, address in data["hosts"].items()},
+            tuple(_load_drained(words) for words in data["drained"]),
+            checked.truth(data["route_is_managed"]),
         )
     except (TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError("it is not what lvsdeploy writes") from error
 
 
-def load_address(text: str) -> Address:
-    """`192.0.2.50/32 lo`; ValueError for anything else."""
-    address, interface = text.split()
-    return Address(interface, ip_interface(address))
+def _load_state(data: Any) -> HostState:
+    files = [_load_file(file) for file in data["files"]]
+    units = [
+        Unit(
+            checked.matching(units_of(None), name),
+            enabled=checked.truth(enabled),
+            active=checked.truth(active),
+        )
+        for name, enabled, active in data["units"]
+    ]
+    table = None if data["table"] is None else [_load_service(service) for service in data["table"]]
+    return HostState(
+        programs=frozenset(checked.matching(_PROGRAM, name) for name in data["programs"]),
+        files={file.path: file for file in files},
+        sysctls={
+            checked.matching(SYSCTL, key): checked.integer(value) for key, value in data["sysctls"].items()
+        },
+        addresses=frozenset(checked.vip(address) for address in data["addresses"]),
+        routes=tuple(_load_route(*words) for words in data["routes"]),
+        units={unit.name: unit for unit in units},
+        virtual_services=None if table is None else {service.key: service for service in table},
+    )
+
+
+def _load_file(data: Any) -> File:
+    mode = checked.integer(data["mode"])
+    if not 0 <= mode <= _MODES:
+        raise ValueError("not a mode that lvsdeploy gives to a file")
+    return File(
+        checked.matching(files_of(None), data["path"]),
+        base64.b64decode(checked.text(data["content"]), validate=True),
+        mode,
+        checked.matching(_OWNER, data["owner"]),
+        secret=checked.truth(data["secret"]),
+    )
+
+
+def _load_route(via: Any, interface: Any, metric: Any) -> Route:
+    return Route(
+        ip_address(checked.text(via)) if via is not None else None,
+        checked.text(interface) if interface is not None else None,
+        checked.integer(metric),
+    )
+
+
+def _load_drained(words: Any) -> Drained:
+    real_server, service, since, by = (checked.text(word) for word in words)
+    return Drained(real_server, service, since, by)
 
 
 def _service(service: VirtualService) -> dict[str, object]:
@@ -143,14 +174,20 @@ def _load_service(data: Any) -> VirtualService:
     persistence = data["persistence"]
     return VirtualService(
         key=ServiceKey(
-            Protocol(protocol) if protocol is not None else None, str(address), int(port), int(fwmark)
+            Protocol(protocol) if protocol is not None else None,
+            checked.text(address),
+            checked.integer(port),
+            checked.integer(fwmark),
         ),
-        scheduler=str(data["scheduler"]),
-        scheduler_flags=tuple(str(flag) for flag in data["flags"]),
-        persistence=None if persistence is None else int(persistence),
-        netmask=str(data["netmask"]),
-        one_packet=bool(data["one_packet"]),
+        scheduler=checked.text(data["scheduler"]),
+        scheduler_flags=tuple(checked.text(flag) for flag in data["flags"]),
+        persistence=None if persistence is None else checked.integer(persistence),
+        netmask=checked.text(data["netmask"]),
+        one_packet=checked.truth(data["one_packet"]),
         destinations=tuple(
-            TableDestination(str(a), int(p), Forwarding(f), int(w)) for a, p, f, w in data["destinations"]
+            TableDestination(
+                checked.text(address), checked.integer(port), Forwarding(method), checked.integer(weight)
+            )
+            for address, port, method, weight in data["destinations"]
         ),
     )

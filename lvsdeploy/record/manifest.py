@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import ip_address
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.printable import printable
-from lvsdeploy.record.goal import Drained, load_address
-from lvsdeploy.record.paths import cluster_of, manifest_path, may_be_ours
+from lvsdeploy.record import checked
+from lvsdeploy.record.goal import SYSCTL, Drained
+from lvsdeploy.record.paths import cluster_of, files_of, history_path, manifest_path, units_of
 from lvsdeploy.record.record import (
     KEPT,
     Entry,
@@ -27,13 +29,10 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 _PUBLIC, _PRIVATE = 0o644, 0o600
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_ROUTE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*\Z")
-_SYSCTL = re.compile(r"net\.ipv4\.[^/\s]+\Z")
-_UNIT = re.compile(r"keepalived\Z|lvsdeploy-[a-z0-9-]+\Z")
-_FOLDER = re.compile(r"(/[a-z0-9][a-z0-9.-]*)+\Z")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ROUTE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 
 def manifest_of(record: Record, *, secret: bool) -> File:
@@ -86,43 +85,55 @@ def read_record(manifest: File | None) -> Record:
     try:
         data: Any = json.loads(manifest.content)
         if data["format"] != FORMAT:
-            return Record(
-                digest=manifest.digest, problem="it is in the format of another version of lvsdeploy"
-            )
+            return _unusable(manifest, "it is in the format of another version of lvsdeploy")
         return _record(manifest, data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return Record(digest=manifest.digest, problem="it is not what lvsdeploy writes")
+        return _unusable(manifest, "it is not what lvsdeploy writes")
+
+
+def _unusable(manifest: File, problem: str) -> Record:
+    return Record(digest=manifest.digest, problem=problem)
 
 
 def _record(manifest: File, data: Any) -> Record:
-    if data["cluster"] != cluster_of(manifest.path):
+    cluster = cluster_of(manifest.path)
+    if data["cluster"] != cluster:
         raise ValueError("it is another cluster's")
+    files = {
+        checked.matching(files_of(cluster), path): RecordedFile(
+            checked.matching(_SHA256, file["sha256"]), _maybe_digest(file["before"])
+        )
+        for path, file in data["files"].items()
+    }
+    paths = (*files, manifest.path, history_path(cluster, ""))
+    parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"}
     return Record(
         path=manifest.path,
         digest=manifest.digest,
-        cluster=data["cluster"],
-        files={
-            _file(path): RecordedFile(_match(_SHA256, f["sha256"]), _maybe_digest(f["before"]))
-            for path, f in data["files"].items()
-        },
-        folders=tuple(_match(_FOLDER, path) for path in data["folders"]),
+        cluster=cluster,
+        files=files,
+        folders=tuple(checked.one_of(parents, path) for path in data["folders"]),
         sysctls={
-            _match(_SYSCTL, key): RecordedSysctl(
-                int(s["value"]), None if s["before"] is None else int(s["before"])
+            checked.matching(SYSCTL, key): RecordedSysctl(
+                checked.integer(sysctl["value"]), _maybe_integer(sysctl["before"])
             )
-            for key, s in data["sysctls"].items()
+            for key, sysctl in data["sysctls"].items()
         },
-        addresses={load_address(text): bool(found) for text, found in data["addresses"].items()},
+        addresses={
+            checked.vip(address): checked.truth(found) for address, found in data["addresses"].items()
+        },
         route=None if data["route"] is None else _route(data["route"]),
         units={
-            _match(_UNIT, name): RecordedUnit(bool(unit["enabled"]), bool(unit["active"]))
+            checked.matching(units_of(cluster), name): RecordedUnit(
+                checked.truth(unit["enabled"]), checked.truth(unit["active"])
+            )
             for name, unit in data["units"].items()
         },
-        packages=tuple(_match(_PACKAGE, name) for name in data["packages"]),
+        packages=tuple(checked.matching(_PACKAGE, name) for name in data["packages"]),
         hosts=_words(data["hosts"].items()),
         former=_words(data["former"].items()),
         drained=tuple(
-            Drained(*(printable(str(d[key])) for key in ("real_server", "service", "since", "by")))
+            Drained(*(printable(checked.text(d[key])) for key in ("real_server", "service", "since", "by")))
             for d in data["drained"]
         ),
         history=tuple(_entry(entry) for entry in data["history"][-KEPT:]),
@@ -131,31 +142,26 @@ def _record(manifest: File, data: Any) -> Record:
 
 def _entry(data: Any) -> Entry:
     stamp = Stamp(
-        _match(_ID, data["id"]),
-        *(printable(str(data[key])) for key in ("at", "by", "what", "inventory")),
+        checked.matching(_ID, data["id"]),
+        *(printable(checked.text(data[key])) for key in ("at", "by", "what", "inventory")),
     )
-    return Entry(stamp, tuple(printable(str(line)) for line in data["changes"]))
+    return Entry(stamp, tuple(printable(checked.text(line)) for line in data["changes"]))
 
 
 def _route(data: Any) -> RecordedRoute:
-    return RecordedRoute(ip_address(data["via"]), tuple(_match(_ROUTE_WORD, word) for word in data["before"]))
+    before = tuple(checked.matching(_ROUTE_WORD, word) for word in data["before"])
+    if before and before[0] != "default":
+        raise ValueError("lvsdeploy changes no other route")
+    return RecordedRoute(ip_address(checked.text(data["via"])), before)
 
 
-def _file(text: Any) -> str:
-    if not isinstance(text, str) or not may_be_ours(text):
-        raise ValueError("lvsdeploy writes no such file")
-    return text
+def _maybe_digest(value: Any) -> str | None:
+    return None if value is None else checked.matching(_SHA256, value)
 
 
-def _maybe_digest(text: Any) -> str | None:
-    return None if text is None else _match(_SHA256, text)
-
-
-def _match(pattern: re.Pattern[str], text: Any) -> str:
-    if not isinstance(text, str) or not pattern.match(text):
-        raise ValueError("not what lvsdeploy writes there")
-    return text
+def _maybe_integer(value: Any) -> int | None:
+    return None if value is None else checked.integer(value)
 
 
 def _words(items: Iterable[tuple[Any, Any]]) -> dict[str, str]:
-    return {printable(str(name)): printable(str(value)) for name, value in items}
+    return {printable(checked.text(name)): printable(checked.text(value)) for name, value in items}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 FOLDER = "/var/lib/lvsdeploy"
-_MANIFEST = re.compile(rf"{FOLDER}/([a-z][a-z0-9-]{{0,30}})/manifest\.json\Z")
-
-
-_OURS = re.compile(
-    r"/etc/keepalived/keepalived\.conf|/etc/sysctl\.d/90-lvsdeploy-[a-z0-9-]+\.conf"
-    r"|/etc/lvsdeploy/[a-z0-9-]+/[a-z0-9-]+|/etc/systemd/system/lvsdeploy-[a-z0-9-]+\.service"
-    r"|/etc/init\.d/lvsdeploy-[a-z0-9-]+"
+_CLUSTER = r"[a-z][a-z0-9-]{0,30}"
+_MANIFEST = re.compile(rf"{FOLDER}/({_CLUSTER})/manifest\.json")
+_OURS = (
+    r"/etc/keepalived/keepalived\.conf|/etc/sysctl\.d/90-lvsdeploy-{0}\.conf|/etc/lvsdeploy/{0}/real-server"
+    r"|/etc/systemd/system/lvsdeploy-{0}\.service|/etc/init\.d/lvsdeploy-{0}"
 )
+_UNITS = r"keepalived|lvsdeploy-{0}"
 
 
 def manifest_path(cluster: str) -> str:
@@ -27,15 +26,23 @@ def history_path(cluster: str, apply_id: str) -> str:
 
 def is_record(path: str) -> bool:
     """Whether this is the path of a manifest, of whichever cluster."""
-    return _MANIFEST.match(path) is not None
+    return _MANIFEST.fullmatch(path) is not None
 
 
 def cluster_of(path: str) -> str:
     """The cluster whose manifest this is; "" for any other path."""
-    match = _MANIFEST.match(path)
+    match = _MANIFEST.fullmatch(path)
     return match[1] if match else ""
 
 
-def may_be_ours(path: str) -> bool:
-    """Whether lvsdeploy may have put a file at this path: a record that names another one is not believed."""
-    return _OURS.fullmatch(path) is not None
+def files_of(cluster: str | None) -> re.Pattern[str]:
+    """The paths at which lvsdeploy puts files for this cluster, or (None) for any.
+
+    A record that names another path is not believed.
+    """
+    return re.compile(_OURS.format(_CLUSTER if cluster is None else re.escape(cluster)))
+
+
+def units_of(cluster: str | None) -> re.Pattern[str]:
+    """The services that lvsdeploy starts for this cluster, or (None) for any."""
+    return re.compile(_UNITS.format(_CLUSTER if cluster is None else re.escape(cluster)))

@@ -53,8 +53,8 @@ def _(result: Checked) -> Iterator[Row]:
 def _(result: Applied) -> Iterator[Row]:
     for host in result.changed:
         yield Row(host.host, f"changed: {len(host.changes)}", _changes(host))
-    for host in result.recovered:
-        yield Row(host.host, f"put back first what had broken off: {host.whose}")
+    for broken in result.recovered:
+        yield Row(broken.host, f"put back first what had broken off: {broken.whose}")
     changed = {host.host for host in result.changed}
     for host in result.after.hosts:
         if host.host not in changed:

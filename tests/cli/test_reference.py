@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lvsdeploy.cli.commands import Verbs, lvsdeploy
+from lvsdeploy.cli.group import Verbs
+from lvsdeploy.cli.verbs import lvsdeploy
 from lvsdeploy.cli.reference import commands_page, main
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
