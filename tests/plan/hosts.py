@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_interface
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.desired import MANIFEST, desired_state, route_is_managed
+from lvsdeploy.desired import desired_goal
 from lvsdeploy.inventory.model import Director, Scheduler
+from lvsdeploy.observe import network
+from lvsdeploy.plan.bookkeeping import next_record
 from lvsdeploy.plan.change import Role
 from lvsdeploy.plan.context import Context
 from lvsdeploy.plan.host import plan_host
-from lvsdeploy.plan.record import read_record
+from lvsdeploy.record import Entry, Goal, Stamp, cluster_of, manifest_of, manifest_path, read_record
 from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
+from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import conf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.plan.change import Change, HostPlan
+    from lvsdeploy.record import Drained
+    from lvsdeploy.state.network import Route
 
 CONF = "/etc/keepalived/keepalived.conf"
 SYSCTL_D = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
@@ -36,10 +42,27 @@ FACTS = Facts(
     available_modules=frozenset({"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}),
     links={"lo": True, "eth0": True, "eth1": True},
 )
+FOLDERS = ("/etc", "/etc/init.d", "/etc/sysctl.d", "/etc/systemd", "/etc/systemd/system", "/var", "/var/lib")
+STAMP = Stamp("20261123T150634Z-1a2b", "2026-11-23T15:06:34Z", "ann@desk", inventory="ab" * 32)
+FIRST = Stamp("20261101T080000Z-0001", "2026-11-01T08:00:00Z", "ann@desk")
+"""The apply that made a converged host what it is."""
 
 
 def on(interface: str, address: str) -> Address:
     return Address(interface, ip_interface(address))
+
+
+def routes(*lines: str) -> tuple[Route, ...]:
+    """Default routes as the probe reads them."""
+    return network.parse(lines).routes
+
+
+def folders(*paths: str) -> dict[str, File]:
+    return {path: File(path, b"", 0o755, kind=FileKind.DIRECTORY) for path in paths}
+
+
+def parents(*paths: str) -> set[str]:
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"}
 
 
 def role_of(cluster: Cluster, host: str) -> Role:
@@ -57,58 +80,95 @@ def fresh(cluster: Cluster, host: str) -> HostState:
     prefix = 24 if own.version == 4 else 64
     return HostState(
         programs=frozenset({"ip"}),
+        files=folders(*FOLDERS),
         sysctls={"net.ipv4.ip_forward": 0, **sysctls},
         addresses=frozenset({on("lo", "127.0.0.1/8"), on("lo", "::1/128"), on("eth0", f"{own}/{prefix}")}),
-        routes=(Route(ip_interface("192.0.2.1").ip, "eth0"),),
+        routes=routes("default via 192.0.2.1 dev eth0 proto static"),
         virtual_services={} if isinstance(declared, Director) else None,
     )
 
 
-def converged(cluster: Cluster, host: str, facts: Facts = FACTS) -> Context:
-    """A host on which everything is as declared, and recorded."""
-    before = fresh(cluster, host)
-    desired = desired_state(cluster, host, facts, before)
-    actual = replace(
-        before,
-        programs=before.programs | desired.programs,
-        files=dict(desired.files),
-        sysctls={**before.sysctls, **desired.sysctls},
-        addresses=before.addresses | desired.addresses,
-        routes=desired.routes or before.routes,
-        units=dict(desired.units),
-        virtual_services=desired.virtual_services,
-    )
+def seen(
+    cluster: Cluster,
+    host: str,
+    actual: HostState,
+    facts: Facts = FACTS,
+    *,
+    drained: Iterable[Drained] = (),
+    **options: Any,
+) -> Context:
+    """A host as it was found, and as it is declared."""
     return Context(
         host=host,
-        desired=desired,
+        cluster=cluster.name,
+        goal=desired_goal(cluster, host, facts, actual, drained=drained),
         actual=actual,
         facts=facts,
-        record=read_record(actual.files.get(MANIFEST(cluster.name))),
-        route_is_managed=route_is_managed(cluster),
+        record=read_record(actual.files.get(manifest_path(cluster.name))),
+        others=others(actual, cluster.name),
+        **{"stamp": STAMP, **options},
     )
+
+
+def others(actual: HostState, cluster: str) -> tuple[Any, ...]:
+    """The records of other clusters on this host."""
+    found = (read_record(file) for path, file in actual.files.items() if cluster_of(path) not in ("", cluster))
+    return tuple(record for record in found if record.known)
 
 
 def untouched(cluster: Cluster, host: str, facts: Facts = FACTS) -> Context:
     """A host before its first apply."""
-    actual = fresh(cluster, host)
-    return Context(
-        host=host,
-        desired=desired_state(cluster, host, facts, actual),
-        actual=actual,
-        facts=facts,
-        route_is_managed=route_is_managed(cluster),
+    return seen(cluster, host, fresh(cluster, host), facts)
+
+
+def converged(
+    cluster: Cluster, host: str, facts: Facts = FACTS, *, drained: Iterable[Drained] = ()
+) -> Context:
+    """A host on which everything is as declared, and recorded."""
+    before = seen(cluster, host, fresh(cluster, host), facts, drained=drained)
+    record, desired, actual = next_record(before, plan(before).changes), before.desired, before.actual
+    files = {**actual.files, **desired.files}
+    if not record.empty:
+        record = replace(record, history=(Entry(FIRST, ("create file x [not there yet]",)),))
+        secret = any(file.secret for file in desired.files.values())
+        files |= {record.path: manifest_of(record, secret=secret), **folders(*record.folders)}
+    state = replace(
+        actual,
+        programs=actual.programs | desired.programs,
+        files=files,
+        sysctls={**actual.sysctls, **desired.sysctls},
+        addresses=actual.addresses | desired.addresses,
+        routes=routes(f"default via {desired.routes[0].via} dev eth0") if desired.routes else actual.routes,
+        units=dict(desired.units),
+        virtual_services=desired.virtual_services,
     )
+    return seen(cluster, host, state, facts, drained=drained)
 
 
-def declared_anew(before: Context, cluster: Cluster) -> Context:
+def declared_anew(before: Context, cluster: Cluster, *, drained: Iterable[Drained] = ()) -> Context:
     """The same host after the inventory has changed to `cluster`."""
-    desired = desired_state(cluster, before.host, before.facts, before.actual)
-    return replace(before, desired=desired, route_is_managed=route_is_managed(cluster))
+    goal = desired_goal(cluster, before.host, before.facts, before.actual, drained=drained)
+    return replace(before, goal=goal)
+
+
+def given_up(before: Context) -> Context:
+    """The same host when nothing of lvsdeploy is to stay on it."""
+    return replace(before, goal=Goal())
+
+
+def declared(context: Context, **parts: Any) -> Context:
+    """The same host with parts of its desired state replaced."""
+    return replace(context, goal=replace(context.goal, state=replace(context.desired, **parts)))
 
 
 def changed(context: Context, **parts: Any) -> Context:
     """The same host with parts of its actual state replaced."""
     return replace(context, actual=replace(context.actual, **parts))
+
+
+def remembering(context: Context, **parts: Any) -> Context:
+    """The same host with parts of its record replaced."""
+    return replace(context, record=replace(context.record, **parts))
 
 
 def with_file(context: Context, path: str, **parts: Any) -> Context:
@@ -142,5 +202,10 @@ def codes(context: Context) -> list[str]:
 
 
 def steps(context: Context) -> list[str]:
-    """The words of the steps, in their order."""
-    return [" ".join(step.words) for step in plan(context).steps()]
+    """The words of the steps that make the changes, in their order."""
+    return [" ".join(step.words) for step in replace(plan(context), bookkeeping=()).steps()]
+
+
+def bookkeeping(context: Context) -> list[str]:
+    """The words of the steps that write the changes down, in their order."""
+    return [" ".join(step.words) for step in replace(plan(context), changes=()).steps()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lvsdeploy.observe import network
 from lvsdeploy.observe.ipvs_table import parse, render
-from lvsdeploy.state.file import File
+from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
 
@@ -18,14 +21,36 @@ if TYPE_CHECKING:
     from lvsdeploy.state.host import HostState
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
+    Table = Mapping[ServiceKey, VirtualService]
+
+CONF = "/etc/keepalived/keepalived.conf"
+_SCRIPT = re.compile(r"/etc/lvsdeploy/[^/]+/real-server")
+_ASSIGNED = re.compile(rb"^(vips|gateway)='([^']*)'$", re.MULTILINE)
+
+
+def made_by(*states: HostState) -> dict[bytes, Table]:
+    """What keepalived makes of the configurations that these states have."""
+    return {
+        state.files[CONF].content: state.virtual_services
+        for state in states
+        if CONF in state.files and state.virtual_services is not None
+    }
+
 
 class Machine:
-    """Starts as `state`. `made` is the table that keepalived makes when it is started or reloaded."""
+    """Starts as `state`. `tables`: the table that keepalived makes of a configuration.
 
-    def __init__(self, state: HostState, made: Mapping[ServiceKey, VirtualService] | None) -> None:
+    `patient`: no destination may go from the table before it was quiesced.
+    """
+
+    def __init__(self, state: HostState, tables: Mapping[bytes, Table], *, patient: bool = False) -> None:
         self.state = state
-        self._made = made
+        self._tables = tables
+        self._patient = patient
         self._staged: dict[str, File] = {}
+        self._at_the_end: list[tuple[str, ...]] = []
+        self._quiet = False
+        self._shows_vips = False
 
     def run(self, steps: Iterable[Step]) -> HostState:
         """The state after `steps`. AssertionError for a step that could not work at this point."""
@@ -33,6 +58,9 @@ class Machine:
             function, *words = step.words
             getattr(self, f"_{function}")(*words, *([step.content] if step.content is not None else []))
         assert not self._staged
+        for function, *words in self._at_the_end:
+            getattr(self, f"_{function}")(*words)
+        self._at_the_end.clear()
         return self.state
 
     def _install_package(self, _manager: str, package: str) -> None:
@@ -42,7 +70,16 @@ class Machine:
     def _on_undo(self, *words: str) -> None:
         assert hasattr(self, f"_{words[0]}")
 
+    def _on_commit(self, *words: str) -> None:
+        self._at_the_end.append(words)
+
+    # --- files ----------------------------------------------------------------------------------------------
+
     def _stage(self, path: str, mode: str, owner: str, content: bytes) -> None:
+        for parent in PurePosixPath(path).parents:
+            if str(parent) != "/" and str(parent) not in self.state.files:
+                folder = File(str(parent), b"", 0o755, kind=FileKind.DIRECTORY)
+                self._change(files={**self.state.files, folder.path: folder})
         self._staged[path] = File(path, content, int(mode, 8), owner)
 
     def _test_keepalived(self, path: str) -> None:
@@ -51,16 +88,41 @@ class Machine:
 
     def _place(self, path: str) -> None:
         file = self._staged.pop(path)
+        there = self.state.files.get(path)
+        assert there is None or there.kind is FileKind.REGULAR
+        if path == CONF and self._patient and self._runs("keepalived"):
+            self._assert_quiet(self._tables[file.content])
         self._change(files={**self.state.files, path: file})
 
+    def _copies(self, path: str) -> list[str]:
+        """Where copies of a file stand or would stand, in the order in which they are looked at."""
+        return [f"{path}.before-lvsdeploy", *(f"{path}.before-lvsdeploy.{n}" for n in range(2, 9))]
+
     def _keep_copy(self, path: str) -> None:
-        copy = replace(self.state.files[path], path=f"{path}.before-lvsdeploy")
-        self._change(files={**self.state.files, copy.path: copy})
+        now = self.state.files[path]
+        for copy in self._copies(path):
+            there = self.state.files.get(copy)
+            if there is None:
+                self._change(files={**self.state.files, copy: replace(now, path=copy)})
+            if there is None or there.content == now.content:
+                return
+        raise AssertionError(path)
+
+    def _give_back(self, path: str, sha256: str) -> None:
+        files = dict(self.state.files)
+        copy = next(c for c in self._copies(path) if c in files and files[c].digest == sha256)
+        files[path] = replace(files.pop(copy), path=path)
+        self._change(files=files)
 
     def _remove(self, path: str) -> None:
+        assert path not in self.state.files or self.state.files[path].kind is FileKind.REGULAR
         self._change(files={p: file for p, file in self.state.files.items() if p != path})
 
-    def _manager_reload(self) -> None: ...
+    def _rmdir_if_empty(self, path: str) -> None:
+        if not any(other.startswith(f"{path}/") for other in self.state.files):
+            self._change(files={p: file for p, file in self.state.files.items() if p != path})
+
+    # --- the live kernel ------------------------------------------------------------------------------------
 
     def _sysctl_set(self, path: str, value: str) -> None:
         interfaces = "/proc/sys/net/ipv4/conf/"
@@ -71,6 +133,7 @@ class Machine:
             key = path.removeprefix("/proc/sys/").replace("/", ".")
         assert key in self.state.sysctls
         self._change(sysctls={**self.state.sysctls, key: int(value)})
+        self._shows_vips |= key == "net.ipv4.conf.all.arp_ignore" and not int(value)
 
     def _address_add(self, interface: str, address: str) -> None:
         new = Address(interface, ip_interface(address))
@@ -80,28 +143,97 @@ class Machine:
         self._change(addresses=self.state.addresses | {new})
 
     def _address_del(self, interface: str, address: str) -> None:
+        assert not self._shows_vips  # it would have answered ARP for this one in between
         self._change(addresses=self.state.addresses - {Address(interface, ip_interface(address))})
 
     def _route_default(self, via: str) -> None:
         others = [route for route in self.state.routes if route.metric]
         self._change(routes=(Route(ip_address(via), "eth0"), *others))
 
+    def _route_back(self, via: str, *words: str) -> None:
+        back = network.parse([" ".join(words)]).routes if words else ()
+        gone = ip_address(via)
+        others = [
+            route
+            for route in self.state.routes
+            if (route.via != gone or route.metric) and not (back and route.metric == back[0].metric)
+        ]
+        self._change(routes=tuple(sorted((*back, *others), key=lambda route: route.metric)))
+
+    # --- services -------------------------------------------------------------------------------------------
+
+    def _manager_reload(self) -> None: ...
+
     def _unit_enable(self, name: str) -> None:
         self._unit(name, enabled=True)
+
+    def _unit_disable(self, name: str) -> None:
+        self._unit(name, enabled=False)
 
     def _unit_start(self, name: str) -> None:
         assert any(name in path for path in self.state.files)
         self._unit(name, active=True)
         self._reloaded(name)
+        script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
+        if script in self.state.files:
+            self._change(addresses=self.state.addresses | self._vips_of(script))
+            gateway = self._assigned(script).get("gateway")
+            if gateway and not any(str(r.via) == gateway and not r.metric for r in self.state.routes):
+                self._route_default(gateway)
+
+    def _unit_stop(self, name: str) -> None:
+        assert self._runs(name)
+        self._unit(name, active=False)
+        if name == "keepalived" and self.state.virtual_services is not None:
+            self._change(virtual_services={})
+        script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
+        if script in self.state.files:
+            others = [path for path in self._scripts() if path != script]
+            assert not self._shows_vips
+            self._change(addresses=self.state.addresses - (self._vips_of(script) - self._vips_of(*others)))
 
     def _unit_reload(self, name: str) -> None:
-        assert self.state.units[name].active
+        assert self._runs(name)
         self._reloaded(name)
 
-    def _unit_remove(self, name: str) -> None:
-        self._unit(name, enabled=False, active=False)
+    def _runs(self, name: str) -> bool:
+        return self.state.runs(name)
+
+    def _unit(self, name: str, **parts: bool) -> None:
+        unit = self.state.units.get(name, Unit(name, enabled=False, active=False))
+        changed = replace(unit, **parts)  # type: ignore[arg-type]
+        self._change(units={**self.state.units, name: changed})
+
+    def _scripts(self) -> list[str]:
+        return [path for path in self.state.files if _SCRIPT.fullmatch(path)]
+
+    def _assigned(self, script: str) -> dict[str, str]:
+        """What a script of ours sets in its first lines."""
+        found = _ASSIGNED.findall(self.state.files[script].content)
+        return {name.decode(): value.decode() for name, value in found}
+
+    def _vips_of(self, *scripts: str) -> frozenset[Address]:
+        words = [word for script in scripts for word in self._assigned(script).get("vips", "").split()]
+        return frozenset(Address("lo", ip_interface(word)) for word in words)
+
+    # --- the table ------------------------------------------------------------------------------------------
 
     def _await_table(self) -> None: ...
+
+    def _quiesce(self, flag: str, service: str, destination: str, forwarding: str, _weight: str) -> None:
+        assert not self._quiet
+        self._table("0", "-e", flag, service, "-r", destination, forwarding, "-w", "0")
+
+    def _await_quiet(self, seconds: str) -> None:
+        assert int(seconds) > 0
+        self._quiet = True
+
+    def _assert_quiet(self, to_be: Table) -> None:
+        """Whatever keepalived is going to take out gets nothing new any more, and had time to end."""
+        for key, service in (self.state.virtual_services or {}).items():
+            stays = {d.key for d in to_be[key].destinations} if key in to_be else set()
+            for destination in service.destinations:
+                assert destination.key in stays or (self._quiet and not destination.weight), destination
 
     def _table(self, count: str, *words: str) -> None:
         """Runs ipvsadm on the lines of the table."""
@@ -123,14 +255,9 @@ class Machine:
             lines.append(f"{head} {service}{' '.join(options)}")
         self._change(virtual_services=parse("\n".join(lines)))
 
-    def _unit(self, name: str, **parts: bool) -> None:
-        unit = self.state.units.get(name, Unit(name, enabled=False, active=False))
-        changed = replace(unit, **parts)  # type: ignore[arg-type]
-        self._change(units={**self.state.units, name: changed})
-
     def _reloaded(self, name: str) -> None:
         if name == "keepalived":
-            self._change(virtual_services=self._made)
+            self._change(virtual_services=self._tables[self.state.files[CONF].content])
 
     def _change(self, **parts: object) -> None:
         self.state = replace(self.state, **parts)  # type: ignore[arg-type]

@@ -12,16 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lvsdeploy.desired import MANIFEST, desired_state, render_all, route_is_managed
+from lvsdeploy.desired import render_all
 from lvsdeploy.inventory import load
-from lvsdeploy.plan.record import read_record
 from lvsdeploy.state.facts import ServiceManager
-from lvsdeploy.state.file import File
+from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from tests.desired import clusters
-from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, told
-from tests.plan.machine import Machine
+from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, seen, told, untouched
+from tests.plan.machine import Machine, made_by
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster
@@ -94,19 +93,13 @@ def contexts(cluster: Cluster, make: Any) -> list[Context]:
 
 def at(context: Context, state: HostState, cluster: Cluster) -> Context:
     """The host in another state, with what is declared and recorded for it then."""
-    return replace(
-        context,
-        desired=desired_state(cluster, context.host, context.facts, state),
-        actual=state,
-        record=read_record(state.files.get(MANIFEST(cluster.name))),
-        route_is_managed=route_is_managed(cluster),
-    )
+    return replace(seen(cluster, context.host, state, context.facts), checkers=context.checkers)
 
 
 def applied(context: Context, cluster: Cluster) -> Context:
     """The host after its plan, twice if need be: a reload of keepalived leaves drift of the kernel."""
     for _round in (1, 2):
-        machine = Machine(context.actual, context.desired.virtual_services)
+        machine = Machine(context.actual, made_by(context.desired))
         context = at(context, machine.run(plan(context).steps()), cluster)
     return context
 
@@ -127,9 +120,21 @@ def test_a_first_apply_converges(document: dict[str, Any], manager: ServiceManag
     cluster = cluster_of(document)
     facts = replace(FACTS, service_manager=manager)
     for host in render_all(cluster):
-        context = at(replace(converged(cluster, host), facts=facts), fresh(cluster, host), cluster)
+        context = seen(cluster, host, fresh(cluster, host), facts)
         assert plan(context, role_of(cluster, host)).steps() == plan(context, role_of(cluster, host)).steps()
         assert told(applied(context, cluster)) == []
+
+
+@pytest.mark.parametrize("name", clusters.CASES)
+def test_what_a_first_apply_makes_is_what_these_tests_take_for_it(name: str) -> None:
+    cluster = clusters.CASES[name]()
+    for context in contexts(cluster, untouched):
+        made, expected = applied(context, cluster).actual, converged(cluster, context.host).actual
+        kept = {path: file for path, file in made.files.items() if "/history/" not in path}
+        assert {p: f.mode for p, f in kept.items()} == {p: f.mode for p, f in expected.files.items()}
+        routes = expected.routes if context.goal.route_is_managed else context.actual.routes
+        assert replace(made, files={}, sysctls={}) == replace(expected, files={}, sysctls={}, routes=routes)
+        assert at(context, made, cluster).record == at(context, expected, cluster).record
 
 
 @SETTINGS
@@ -150,7 +155,7 @@ def damages(draw: st.DrawFn, state: HostState) -> HostState:
     """A host that somebody has been at."""
     files = dict(state.files)
     for path in draw(st.lists(st.sampled_from(sorted(files)), unique=True)) if files else []:
-        if path.endswith("/manifest.json"):
+        if path.endswith("/manifest.json") or files[path].kind is FileKind.DIRECTORY:
             continue
         what = draw(st.sampled_from(["gone", "edited", "mode"]))
         if what == "gone":
