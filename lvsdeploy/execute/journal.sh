@@ -148,7 +148,7 @@ finish() {
         [ ! -e "$file" ] || { (with_words carry_out "$file") && rm -f "$file"; } || clean=
     done
     [ -z "$clean" ] || rm -rf "$finished"
-    rmdir "$state"
+    rmdir "$state" || : # it may hold records
 } >/dev/null 2>&1
 
 # One more try is enough: what cannot be cleaned up must not be in the way for ever.
