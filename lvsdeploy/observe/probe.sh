@@ -97,7 +97,7 @@ at_work() {
   holder=
   IFS=" " read -r holder _ owner <"$lock"
   case $holder in "" | *[!0-9]* | "$$") return 1 ;; esac
-  # what follows a NUL is lost on some shells
+  # not `read`: an argument may have several lines
   case $(tr "\000" " " <"/proc/$holder/cmdline") in *lvsdeploy*) return 0 ;; esac
   return 1
 }

@@ -42,7 +42,7 @@ def read(manifest: File | None) -> Recorded:
         return Recorded()
     try:
         data: Any = json.loads(manifest.content)
-        written = json.dumps(data, indent=2, sort_keys=True) + "\n"
+        written = json.dumps(data, indent=2) + "\n"
     except (ValueError, RecursionError):
         return Recorded(whole=False)
     parts = data if isinstance(data, dict) else {}

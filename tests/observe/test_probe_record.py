@@ -122,6 +122,8 @@ def test_manifests_of_other_clusters(sandbox: Sandbox, records: Path) -> None:
         "a" * 31,
         "a" * 32,
         "Shouting",
+        "sHouting",
+        "a.b",
         "two words",
         "x'y",
         "$(id)",
@@ -135,6 +137,12 @@ def test_manifests_of_other_clusters(sandbox: Sandbox, records: Path) -> None:
     seen = sandbox.observe(Request(record=RECORD)).state.files
     assert set(seen) == {f"{RECORDS}/{name}/manifest.json" for name in ("news", "a" * 31)}
     assert json.loads(seen[f"{RECORDS}/news/manifest.json"].content)["cluster"] == "news"
+
+
+def test_a_manifest_may_lie_anywhere(sandbox: Sandbox) -> None:
+    (sandbox.folder / "mine.json").write_bytes(written(files={"/etc/passwd": {}}))
+    record = str(sandbox.folder / "mine.json")
+    assert set(sandbox.observe(Request(record=record)).state.files) == {record, "/etc/passwd"}
 
 
 def test_a_manifest_is_not_looked_for_unless_it_is_asked_for(sandbox: Sandbox, records: Path) -> None:
@@ -267,7 +275,7 @@ def test_another_answer_does_not_widen_what_is_accepted(sandbox: Sandbox, record
 
 HOLDERS = {
     "at work": ("/bin/sh -c 'sleep 9; exit' lvsdeploy >/dev/null 2>&1 & holder=$!", BUSY),
-    "named late": ("/bin/sh -c 'sleep 9; exit' x y lvsdeploy/z >/dev/null 2>&1 & holder=$!", BUSY),
+    "named late": ("/bin/sh -c 'sleep 9\nexit' x y lvsdeploy/z >/dev/null 2>&1 & holder=$!", BUSY),
     "somebody else's": (
         "sleep 9 >/dev/null 2>&1 & holder=$!; until grep -q ^sleep /proc/$holder/cmdline; do :; done",
         "",
@@ -276,6 +284,7 @@ HOLDERS = {
     "the probe's own": ("holder=$$", ""),
     "no number": ("holder=self", ""),
     "no number at all": ("holder=..", ""),
+    "a path": ("/bin/sh -c 'sleep 9; exit' lvsdeploy >/dev/null 2>&1 & holder=self/../$!", ""),
     "nothing": ("holder=", ""),
 }
 

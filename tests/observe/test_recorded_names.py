@@ -130,9 +130,12 @@ def test_nothing_more_is_accepted_when_no_record_was_asked_for() -> None:
 )
 def test_what_only_one_of_the_two_readings_sees_is_left_out(manifest: bytes) -> None:
     """A host whose manifest was garbled can be read all the same."""
-    state = parse("lvs1", answer(manifest, ["/etc/asked", "/etc/b"], ["ssh"]), REQUEST).state
-    assert set(state.files) == {RECORD, "/etc/asked"}
-    assert set(state.units) == {"asked"}
+    text = answer(manifest, ["/etc/asked", "/etc/b"], ["ssh"])
+    text = text.replace(b"\nf00d sums", b"\nf00d unread\nlarge /etc/b\n\nf00d sums")
+    seen = parse("lvs1", text, REQUEST)
+    assert set(seen.state.files) == {RECORD, "/etc/asked"}
+    assert set(seen.state.units) == {"asked"}
+    assert seen.unread == {}
 
 
 def test_only_plain_words_count() -> None:
