@@ -11,7 +11,7 @@ from lvsdeploy.desired import desired_goal
 from lvsdeploy.inventory.model import Director, Scheduler
 from lvsdeploy.observe import network
 from lvsdeploy.plan.bookkeeping import next_record
-from lvsdeploy.plan.change import Role
+from lvsdeploy.plan.change import Kind, Role
 from lvsdeploy.plan.context import Context
 from lvsdeploy.plan.host import plan_host
 from lvsdeploy.record import Entry, Goal, Stamp, cluster_of, manifest_of, manifest_path, read_record
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lvsdeploy.inventory.model import Cluster
-    from lvsdeploy.plan.change import Change, HostPlan
+    from lvsdeploy.plan.change import Change, HostPlan, Step
     from lvsdeploy.record import Drained
     from lvsdeploy.state.network import Route
 
@@ -112,7 +112,9 @@ def seen(
 
 def others(actual: HostState, cluster: str) -> tuple[Any, ...]:
     """The records of other clusters on this host."""
-    found = (read_record(file) for path, file in actual.files.items() if cluster_of(path) not in ("", cluster))
+    found = (
+        read_record(file) for path, file in actual.files.items() if cluster_of(path) not in ("", cluster)
+    )
     return tuple(record for record in found if record.known)
 
 
@@ -201,11 +203,19 @@ def codes(context: Context) -> list[str]:
     return [finding.code for finding in plan(context).findings]
 
 
+def acting(context: Context) -> tuple[Step, ...]:
+    """The steps that make the changes, in their order; those that write them down left out."""
+    whole = plan(context)
+    changes = tuple(change for change in whole.changes if change.kind is not Kind.RECORD)
+    return replace(whole, changes=changes, bookkeeping=()).steps()
+
+
 def steps(context: Context) -> list[str]:
     """The words of the steps that make the changes, in their order."""
-    return [" ".join(step.words) for step in replace(plan(context), bookkeeping=()).steps()]
+    return [" ".join(step.words) for step in acting(context)]
 
 
-def bookkeeping(context: Context) -> list[str]:
-    """The words of the steps that write the changes down, in their order."""
-    return [" ".join(step.words) for step in replace(plan(context), changes=()).steps()]
+def writing(context: Context) -> list[str]:
+    """The words of the steps that write down what was done, in their order."""
+    others = acting(context)
+    return [" ".join(step.words) for step in plan(context).steps() if step not in others]

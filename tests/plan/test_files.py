@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lvsdeploy.inventory.model import Secret, Vrrp
 from lvsdeploy.plan.change import Action, Phase, Reason
 from lvsdeploy.plan.diffs import diff
-from lvsdeploy.plan.record import Record
+from lvsdeploy.record import Record, RecordedFile
 from lvsdeploy.state.file import File, FileKind
 from tests.desired import clusters
 from tests.plan.hosts import (
@@ -21,11 +21,13 @@ from tests.plan.hosts import (
     SCRIPT,
     SYSCTL_D,
     UNIT,
+    acting,
     changed,
     codes,
     converged,
     declared_anew,
     plan,
+    remembering,
     steps,
     told,
     untouched,
@@ -56,7 +58,7 @@ def test_a_first_apply_creates_every_file() -> None:
 def test_a_first_apply_where_files_are_there_already_writes_only_the_record() -> None:
     there = web().actual
     context = replace(untouched(SHOP, "web1"), actual=replace(there, files=without(there.files, RECORD)))
-    assert told(context) == [f"create file {RECORD} [not there yet]"]
+    assert told(context) == [f"create record {RECORD} [not there yet]"]
     assert codes(context) == []
 
 
@@ -77,7 +79,7 @@ def test_what_somebody_changed_on_the_host(parts: dict[str, Any], detail: str) -
     context = with_file(web(), SYSCTL_D, **parts)
     assert told(context) == [f"update file {SYSCTL_D} [changed on the host]: {detail}"]
     assert steps(context) == [f"stage {SYSCTL_D} 0644 root:root", f"place {SYSCTL_D}"]
-    assert plan(context).steps()[0].content == context.desired.files[SYSCTL_D].content
+    assert acting(context)[0].content == context.desired.files[SYSCTL_D].content
     assert codes(context) == []
 
 
@@ -91,7 +93,6 @@ def test_what_changed_in_the_inventory() -> None:
     anew = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}, vip=clusters.vip("192.0.2.77/32")))
     context = declared_anew(web(), anew)
     assert f"update file {SCRIPT} [changed in the inventory]: content" in told(context)
-    assert f"update file {RECORD} [changed in the inventory]: content" in told(context)
     assert codes(context) == []
 
 
@@ -106,14 +107,17 @@ def test_changed_on_the_host_and_in_the_inventory() -> None:
 
 def test_a_file_that_is_new_in_the_inventory() -> None:
     lone = converged(clusters.nat_checked_only(), "lvs1")
-    context = replace(lone, record=replace(lone.record, files=without(lone.record.files, SYSCTL_D)))
+    context = remembering(lone, files=without(lone.record.files, SYSCTL_D))
     context = changed(context, files=without(context.actual.files, SYSCTL_D))
     assert told(context) == [f"create file {SYSCTL_D} [not there yet]"]
 
 
 def test_the_record_s_own_file() -> None:
     assert told(with_file(web(), RECORD, mode=0o666)) == [
-        f"update file {RECORD} [changed on the host]: mode 0666, declared 0644"
+        f"update record {RECORD} [changed on the host]: mode 0666, declared 0644"
+    ]
+    assert told(with_file(web(), RECORD, owner="ann:root")) == [
+        f"update record {RECORD} [changed on the host]: owner ann:root, declared root:root"
     ]
 
 
@@ -188,17 +192,24 @@ def test_a_host_in_no_service_any_more_is_cleared() -> None:
         f"delete file {SCRIPT} [no longer declared]",
         f"delete file {SYSCTL_D} [no longer declared]",
         f"delete file {UNIT} [no longer declared]",
-        f"delete file {RECORD} [no longer declared]",
+        "update sysctl net.ipv4.conf.all.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
+        "update sysctl net.ipv4.conf.all.arp_announce [no longer declared]: is 2, was 0 before lvsdeploy",
+        "update sysctl net.ipv4.conf.eth0.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
+        "update sysctl net.ipv4.conf.eth0.arp_announce [no longer declared]: is 2, was 0 before lvsdeploy",
         "delete address 192.0.2.50/32 on lo [no longer declared]",
         "delete service lvsdeploy-shop [no longer declared]",
     ]
     assert steps(context) == [
         "on_undo manager_reload",
         "address_del lo 192.0.2.50/32",
-        "unit_remove lvsdeploy-shop",
+        "unit_stop lvsdeploy-shop",
+        "unit_disable lvsdeploy-shop",
         *(f"remove {path}" for path in sorted({SCRIPT, UNIT, SYSCTL_D})),
-        f"remove {RECORD}",
         "manager_reload",
+        *(
+            f"sysctl_set /proc/sys/net/ipv4/conf/{key} 0"
+            for key in ("all/arp_ignore", "all/arp_announce", "eth0/arp_ignore", "eth0/arp_announce")
+        ),
     ]
 
 
@@ -226,8 +237,8 @@ def test_what_took_the_place_of_a_left_over_file_is_not_ours(kind: FileKind) -> 
 
 def test_another_service_manager_s_unit_is_left_over() -> None:
     context = web()
-    recorded = {**context.record.files, "/etc/init.d/lvsdeploy-shop": "0" * 64}
-    context = replace(context, record=replace(context.record, files=recorded))
+    recorded = {**context.record.files, "/etc/init.d/lvsdeploy-shop": RecordedFile("0" * 64)}
+    context = remembering(context, files=recorded)
     init = File("/etc/init.d/lvsdeploy-shop", b"#!/bin/sh\n", 0o755)
     context = changed(context, files={**context.actual.files, init.path: init})
     assert told(context) == [f"delete file {init.path} [no longer declared]: edited since lvsdeploy wrote it"]
@@ -239,7 +250,7 @@ def test_another_service_manager_s_unit_is_left_over() -> None:
 
 def test_keepalived_conf_is_tested_and_reloaded() -> None:
     context = with_file(lvs(), CONF, content=b"mine\n")
-    phases = [(step.phase, step.words[0]) for step in plan(context).steps()]
+    phases = [(step.phase, step.words[0]) for step in acting(context)]
     assert phases == [
         (Phase.STAGE, "stage"),
         (Phase.TEST, "test_keepalived"),
@@ -247,7 +258,7 @@ def test_keepalived_conf_is_tested_and_reloaded() -> None:
         (Phase.PLACE, "place"),
         (Phase.UNIT, "unit_reload"),
     ]
-    assert plan(context).steps()[2].words == ("on_undo", "unit_reload", "keepalived")
+    assert acting(context)[2].words == ("on_undo", "unit_reload", "keepalived")
 
 
 def test_keepalived_is_not_reloaded_where_it_does_not_run() -> None:

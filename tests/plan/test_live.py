@@ -15,6 +15,7 @@ from tests.plan.hosts import FACTS, codes, converged, fresh, on, plan
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.record import Record
     from lvsdeploy.state.host import HostState
 
 VIP = on("eth0", "192.0.2.50/32")
@@ -30,10 +31,16 @@ def states(cluster: Cluster, **more: str) -> dict[str, HostState]:
     return found
 
 
-def found(cluster: Cluster, seen: dict[str, HostState], *, whole: bool = False) -> list[str]:
+def found(
+    cluster: Cluster,
+    seen: dict[str, HostState],
+    records: dict[str, Record] | None = None,
+    *,
+    whole: bool = False,
+) -> list[str]:
     return [
         f"{f.host or 'cluster'}: {f.code} {f.summary}"
-        for f in live.about_the_cluster(cluster, seen, whole=whole)
+        for f in live.about_the_cluster(cluster, seen, records or {}, whole=whole)
     ]
 
 

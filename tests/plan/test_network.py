@@ -11,7 +11,18 @@ import pytest
 from lvsdeploy.plan.change import Phase
 from lvsdeploy.state.network import Route
 from tests.desired import clusters
-from tests.plan.hosts import changed, codes, converged, declared_anew, on, plan, steps, told, untouched
+from tests.plan.hosts import (
+    acting,
+    changed,
+    codes,
+    converged,
+    declared_anew,
+    on,
+    plan,
+    steps,
+    told,
+    untouched,
+)
 
 if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
@@ -43,7 +54,7 @@ def test_a_vip_on_a_physical_interface() -> None:
         )
     ]
     assert steps(context) == ["address_del eth0 192.0.2.50/24"]
-    assert plan(context).steps()[0].phase is Phase.WITHDRAW
+    assert acting(context)[0].phase is Phase.WITHDRAW
 
 
 def test_a_vip_on_the_wrong_interface_alone() -> None:
@@ -74,9 +85,7 @@ def test_a_vip_that_somebody_put_elsewhere_before_the_first_apply() -> None:
     context = untouched(clusters.smallest(), "web1")
     context = changed(context, addresses=context.actual.addresses | {on("eth0", VIP)})
     assert any(words.startswith(f"delete address {VIP} on eth0 [written by") for words in told(context))
-    phases = [
-        step.words[0] for step in plan(context).steps() if step.words[0] in ("address_del", "sysctl_set")
-    ]
+    phases = [step.words[0] for step in acting(context) if step.words[0] in ("address_del", "sysctl_set")]
     assert phases == ["address_del", "sysctl_set", "sysctl_set"]
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsdeploy.record import RecordedSysctl
 from lvsdeploy.state.sysctl import conf, effective, split
 from tests.desired import clusters
-from tests.plan.hosts import FACTS, changed, codes, converged, plan, steps, told, without
+from tests.plan.hosts import FACTS, changed, codes, converged, plan, remembering, steps, told, without
 
 if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
@@ -126,8 +127,8 @@ def test_forwarding() -> None:
 
 def test_a_value_that_was_not_recorded_is_declared_anew() -> None:
     context = host("web1", all__arp_ignore=0)
-    record = replace(context.record, sysctls={**context.record.sysctls, f"{ALL}.arp_ignore": 0})
-    assert "[changed in the inventory]" in told(replace(context, record=record))[0]
+    recorded = {**context.record.sysctls, f"{ALL}.arp_ignore": RecordedSysctl(0)}
+    assert "[changed in the inventory]" in told(remembering(context, sysctls=recorded))[0]
 
 
 def test_an_interface_that_is_not_there() -> None:

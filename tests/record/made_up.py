@@ -1,0 +1,147 @@
+"""Records and goals as they come: everything that lvsdeploy may put on a host, in any combination."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_interface
+
+from hypothesis import strategies as st
+
+from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.record import (
+    Drained,
+    Entry,
+    Goal,
+    Record,
+    RecordedFile,
+    RecordedRoute,
+    RecordedSysctl,
+    RecordedUnit,
+    Stamp,
+    manifest_path,
+)
+from lvsdeploy.state.file import File
+from lvsdeploy.state.host import HostState
+from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.unit import Unit
+
+PATHS = (
+    "/etc/keepalived/keepalived.conf",
+    "/etc/sysctl.d/90-lvsdeploy-shop.conf",
+    "/etc/lvsdeploy/shop/real-server",
+    "/etc/systemd/system/lvsdeploy-shop.service",
+    "/etc/init.d/lvsdeploy-shop",
+)
+FOLDERS = ("/etc/keepalived", "/etc/lvsdeploy", "/etc/lvsdeploy/shop", "/etc/sysctl.d", "/etc/init.d")
+HISTORY = ("/var/lib/lvsdeploy", "/var/lib/lvsdeploy/shop", "/var/lib/lvsdeploy/shop/history")
+SYSCTLS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.arp_ignore",
+    "net.ipv4.conf.eth0.100.arp_announce",
+    "net.ipv4.conf.br-lan.send_redirects",
+)
+UNITS = ("keepalived", "lvsdeploy-shop")
+
+names = st.text("abcz09-", max_size=8).map(lambda text: f"n{text}")
+words = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, categories=["L", "N", "P"]), max_size=12)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+times = st.integers(0, 2**31).map(lambda n: f"{datetime.fromtimestamp(n, UTC):%Y-%m-%dT%H:%M:%SZ}")
+ids = st.integers(0, 65535).map(lambda n: f"20261123T150634Z-{n:04x}")
+ipv4 = st.integers(0x0B000000, 0x7E000000).map(lambda n: str(ip_address(n)))
+ipv6 = st.integers(2, 2**64).map(lambda n: str(ip_address((0x20010DB8 << 96) + n)))
+ips = st.one_of(ipv4, ipv6)
+vips = ips.map(lambda ip: Address("lo", ip_interface(ip)))
+drains = st.builds(Drained, names, st.just("") | names, times, words)
+units = st.dictionaries(st.sampled_from(UNITS), st.tuples(st.booleans(), st.booleans()))
+
+entries = st.builds(
+    Entry,
+    st.builds(Stamp, ids, times, words, st.sampled_from(["apply", "drain", "rollback"]), digests),
+    st.lists(words, max_size=3).map(tuple),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """Of cluster shop."""
+    digest = st.none() | digests
+    route = st.builds(
+        RecordedRoute,
+        ips.map(ip_address),
+        st.sampled_from([(), ("default", "via", "192.0.2.1", "dev", "eth0", "metric", "100")]),
+    )
+    files = draw(st.dictionaries(st.sampled_from(PATHS), st.builds(RecordedFile, digests, digest)))
+    folders = {folder for folder in FOLDERS if any(path.startswith(f"{folder}/") for path in files)}
+    return Record(
+        path=manifest_path("shop"),
+        cluster="shop",
+        files=files,
+        folders=tuple(sorted(draw(st.sets(st.sampled_from(sorted({*folders, *HISTORY})))))),
+        sysctls=draw(
+            st.dictionaries(
+                st.sampled_from(SYSCTLS),
+                st.builds(RecordedSysctl, st.integers(-1, 9), st.none() | st.integers(0, 9)),
+            )
+        ),
+        addresses=draw(st.dictionaries(vips, st.booleans(), max_size=4)),
+        route=draw(st.none() | route),
+        units={name: RecordedUnit(*parts) for name, parts in draw(units).items()},
+        packages=tuple(sorted(draw(st.sets(st.sampled_from(["ipvsadm", "keepalived", "iproute2"]))))),
+        hosts=draw(st.dictionaries(names, ips, max_size=3)),
+        former=draw(st.dictionaries(names, ips, max_size=2)),
+        drained=tuple(draw(st.lists(drains, max_size=2))),
+        history=tuple(draw(st.lists(entries, max_size=10))),
+    )
+
+
+keys = st.one_of(
+    st.builds(ServiceKey, st.sampled_from(Protocol), ips, st.integers(0, 65535)),
+    st.integers(1, 2**32 - 1).map(lambda mark: ServiceKey(None, "", 0, mark)),
+)
+destinations = st.builds(
+    TableDestination, ips, st.integers(0, 65535), st.sampled_from(Forwarding), st.integers(0, 65535)
+)
+services = st.builds(
+    VirtualService,
+    keys,
+    st.sampled_from(["rr", "wlc", "sh", "mh"]),
+    st.sampled_from([(), ("sh-port",), ("flag-1", "flag-3")]),
+    st.none() | st.integers(1, 86400),
+    st.sampled_from(["", "255.255.255.0", "64"]),
+    st.booleans(),
+    st.lists(destinations, max_size=3).map(tuple),
+)
+files = st.builds(
+    File,
+    st.sampled_from(PATHS),
+    st.binary(max_size=64),
+    st.sampled_from([0o600, 0o644, 0o755]),
+    st.sampled_from(["root:root", "root:_keepalived-1"]),
+    secret=st.booleans(),
+)
+default_routes = st.builds(
+    Route,
+    st.none() | ips.map(ip_address),
+    st.none() | st.sampled_from(["eth0", "eth0.100"]),
+    st.integers(0, 2**32 - 1),
+)
+
+
+@st.composite
+def goals(draw: st.DrawFn) -> Goal:
+    table = draw(st.none() | st.lists(services, max_size=3))
+    return Goal(
+        HostState(
+            programs=frozenset(draw(st.sets(st.sampled_from(["ip", "ipvsadm", "keepalived"])))),
+            files={file.path: file for file in draw(st.lists(files, max_size=4))},
+            sysctls=draw(st.dictionaries(st.sampled_from(SYSCTLS), st.integers(0, 9))),
+            addresses=frozenset(draw(st.sets(vips, max_size=3))),
+            routes=tuple(draw(st.lists(default_routes, max_size=2))),
+            units={n: Unit(n, enabled=e, active=a) for n, (e, a) in draw(units).items()},
+            virtual_services=None if table is None else {service.key: service for service in table},
+        ),
+        draw(st.dictionaries(names, ips, max_size=3)),
+        tuple(draw(st.lists(drains, max_size=2))),
+        draw(st.booleans()),
+    )
