@@ -284,7 +284,7 @@ class Session:
     def _change(self, host: Host) -> None:
         if self._interruption.asked:
             return
-        self._progress(f"{host.name}: {self.options.stamp.what}")
+        self._progress(f"{host.name}: changing")
         host.change()
         if self.options.confirm and host.failure is None:
             if host.role is Role.DIRECTOR:

@@ -289,6 +289,8 @@ class Host:
                 f"logged in as {user}, who is not root: sysctls, addresses and the IPVS table are root's",
                 hint="Set `ssh: {become: true}` to go through sudo, or log in as root.",
             )
+        if self._armed:  # it is us who hold the host's lock, until the change is confirmed
+            observation = replace(observation, busy="", unfinished="")
         self.observation = observation
         if set(self._request().files) - set(request.files):
             self._read()  # the record names more that is needed

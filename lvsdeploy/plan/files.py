@@ -156,5 +156,6 @@ def _left_over(context: Context, path: str, recorded: RecordedFile) -> Iterator[
             steps.append(Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT)))
             steps.append(Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT)))
     steps += _reread_units(path)
-    text = diff(path, there, None) if recorded.before is None else ""
+    # What goes as it was written needs not be read once more.
+    text = diff(path, there, None) if recorded.before is None and digest != recorded.sha256 else ""
     yield Change(Kind.FILE, path, action, Reason.LEFT_OVER, detail, text, tuple(steps))
