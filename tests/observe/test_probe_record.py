@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -273,18 +274,22 @@ def test_another_answer_does_not_widen_what_is_accepted(sandbox: Sandbox, record
         sandbox.parse(bad, request)
 
 
+def started(*words: str) -> str:
+    """Starts a process, its number in $holder, and waits for its exec to be over."""
+    shown = "tr '\\0\\n' '  ' </proc/$holder/cmdline"
+    own = " ".join(words).replace("\n", " ")
+    return f'{shlex.join(words)} >/dev/null 2>&1 & holder=$!; until [ "$({shown})" = "{own} " ]; do :; done'
+
+
 HOLDERS = {
-    "at work": ("/bin/sh -c 'sleep 9; exit' lvsdeploy >/dev/null 2>&1 & holder=$!", BUSY),
-    "named late": ("/bin/sh -c 'sleep 9\nexit' x y lvsdeploy/z >/dev/null 2>&1 & holder=$!", BUSY),
-    "somebody else's": (
-        "sleep 9 >/dev/null 2>&1 & holder=$!; until grep -q ^sleep /proc/$holder/cmdline; do :; done",
-        "",
-    ),
+    "at work": (started("/bin/sh", "-c", "sleep 9; exit", "lvsdeploy"), BUSY),
+    "of several lines": (started("/bin/sh", "-c", "sleep 9\nexit", "x", "lvsdeploy/z"), BUSY),
+    "somebody else's": (started("sleep", "9"), ""),
     "killed": ("holder=4194399", ""),
     "the probe's own": ("holder=$$", ""),
     "no number": ("holder=self", ""),
     "no number at all": ("holder=..", ""),
-    "a path": ("/bin/sh -c 'sleep 9; exit' lvsdeploy >/dev/null 2>&1 & holder=self/../$!", ""),
+    "a path": (started("/bin/sh", "-c", "sleep 9; exit", "lvsdeploy") + "; holder=self/../$holder", ""),
     "nothing": ("holder=", ""),
 }
 
