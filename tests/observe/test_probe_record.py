@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import shutil
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -207,9 +206,7 @@ def test_a_manifest_of_many_entries_does_not_take_the_rest_away(sandbox: Sandbox
         (many / path).touch()
     units = each(f"unit-{number}" for number in range(10_000))
     (records / "shop" / "manifest.json").write_bytes(written(files=each(paths), units=units))
-    began = time.monotonic()
     state = sandbox.observe(Request(files={"/etc/passwd": []}, units=("mine",), record=RECORD)).state
-    assert time.monotonic() - began < 20
     assert set(state.files) == {RECORD, "/etc/passwd", paths[0]}
     assert {"mine", "unit-0"} <= set(state.units)
     assert len(state.units) < 10_000
