@@ -22,7 +22,7 @@ undoing=
 nl='
 '
 
-# As much as this system can. What is not on disk when the power fails was not written.
+# What undoes a file or a start at boot is on disk before it, in case the power fails. Not every system can.
 flush() { sync "$@" 2>/dev/null || :; }
 
 # write_words FILE WORDS...
@@ -51,14 +51,19 @@ with_words() {
     "$handler" "$@"
 }
 
-boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || :; }
+# Sets $boot_id; empty where there is none to be had.
+read_boot_id() {
+    boot_id=
+    { read -r boot_id </proc/sys/kernel/random/boot_id; } 2>/dev/null || :
+}
 
 begin_journal() {
-    [ ! -e "$journal" ] && (umask 022 && mkdir -p "$state") && rm -rf "$journal.new" && mkdir "$journal.new" &&
+    read_boot_id
+    [ ! -e "$journal" ] && { [ -d "$state" ] || (umask 022 && mkdir -p "$state"); } &&
+        { [ ! -e "$journal.new" ] || rm -rf "$journal.new"; } && mkdir "$journal.new" &&
         printf '%s\n' "$owner" >"$journal.new/owner" &&
-        printf '%s\n' "$(boot_id)" >"$journal.new/boot" &&
+        printf '%s\n' "$boot_id" >"$journal.new/boot" &&
         head -c "$library" "$work/script" >"$journal.new/lib" &&
-        [ "$(wc -c <"$journal.new/lib")" -eq "$library" ] &&
         flush "$journal.new/lib" &&
         mv "$journal.new" "$journal" && begun=yes && return 0
     rm -rf "$journal.new"
@@ -85,7 +90,6 @@ on_undo() {
     [ -z "$undoing" ] || return 0 # what undoes is not itself undone
     write_words "$journal/undo.$((undo_count + 1))" "$@" || return 1
     undo_count=$((undo_count + 1))
-    ! lasts "$1" || flush "$journal/undo.$undo_count"
 }
 
 # The act failed, and nothing of it happened: there is nothing to undo.
@@ -101,7 +105,10 @@ undo_all() {
     undone=yes
     trouble=
     rebooted=
-    [ "$(cat "$journal/boot" 2>/dev/null)" = "$(boot_id)" ] || rebooted=yes
+    booted=
+    read_boot_id
+    { read -r booted <"$journal/boot"; } 2>/dev/null
+    [ "$booted" = "$boot_id" ] || rebooted=yes
     top=0
     while [ -e "$journal/undo.$((top + 1))" ]; do top=$((top + 1)); done
     while [ "$top" -gt 0 ]; do
@@ -145,7 +152,8 @@ finish() {
         [ ! -e "$file" ] || (with_words drop_saved "$file") || clean=
     done
     for file in "$finished"/commit.*; do
-        [ ! -e "$file" ] || { (with_words carry_out "$file") && rm -f "$file"; } || clean=
+        [ -n "$clean" ] && [ -e "$file" ] || continue
+        (with_words carry_out "$file") && rm -f "$file" || clean=
     done
     [ -z "$clean" ] || rm -rf "$finished"
     rmdir "$state" || : # it may hold records

@@ -24,7 +24,8 @@ take_lock() {
     lock=$1
     # A full disk leaves less than a line, and a lock without a holder would be anybody's.
     printf '%s %s %s\n' "$$" "$work" "$owner" 2>/dev/null >"$work/lock"
-    held "$work/lock" && [ "$holder $folder" = "$$ $work" ] || { no_lock; return 1; }
+    { read -r holder folder since <"$work/lock"; } 2>/dev/null
+    [ "$holder $folder" = "$$ $work" ] || { no_lock; return 1; }
     tries=3
     while ! ln "$work/lock" "$lock" 2>/dev/null; do
         [ "$tries" -gt 0 ] || { no_lock; return 1; }
@@ -50,6 +51,6 @@ no_lock() { echo "cannot take the lock $lock; nothing was changed" >&2; }
 remove_dead_folders() {
     for folder in "$base"/apply.* "$base"/lease.*; do
         case ${folder##*.} in '' | *[!0-9]*) continue ;; esac # none there; or an older lvsdeploy's
-        alive "${folder##*.}" || rm -rf "$folder"
+        [ "$folder" = "$work" ] || alive "${folder##*.}" || rm -rf "$folder"
     done
 }

@@ -34,7 +34,7 @@ stage() {
         echo "$1 was not written whole: is the disk full, or read-only?"
         return 1
     }
-    chown "$3" "$new" && chmod "$2" "$new" && flush "$new"
+    chown "$3" "$new" && chmod "$2" "$new"
 }
 
 # move_over NEW PATH: two names of one file are left alone by rename(2).
@@ -44,14 +44,15 @@ move_over() {
 
 # put_back OLD PATH: is there no OLD, then nothing had happened yet.
 put_back() {
-    rm -f "$1.part"
+    [ ! -e "$1.part" ] || rm -f "$1.part"
     [ ! -e "$1" ] || move_over "$1" "$2"
 }
 
 # Leaves word for the undo, and removes what somebody else may have left there: it would be put back.
 before_saving() {
     old=$(saved_beside "$1")
-    rm -f "$old" "$old.part" && on_undo put_back "$old" "$1"
+    [ ! -e "$old" ] || rm -f "$old" || return 1
+    on_undo put_back "$old" "$1"
 }
 
 # save PATH: a second name for it, so that the undo needs no room. Its place is never empty.
@@ -62,12 +63,16 @@ save() {
 
 place() {
     if [ -e "$1" ]; then save "$1" || return 1; else on_undo rm -f "$1" || return 1; fi
-    move_over "$(beside "$1")" "$1"
+    new=$(beside "$1")
+    flush "$new" "$journal/undo.$undo_count"
+    move_over "$new" "$1"
 }
 
 remove() {
     [ -e "$1" ] || return 0
-    before_saving "$1" && on_commit rmdir_if_empty "${1%/*}" && mv "$1" "$old"
+    before_saving "$1" && on_commit rmdir_if_empty "${1%/*}" || return 1
+    flush "$journal/undo.$undo_count"
+    mv "$1" "$old"
 }
 
 # A copy that an earlier adoption left is kept as well: it is somebody's file.
@@ -88,7 +93,7 @@ give_back() {
         digest=$({ sha256sum <"$copy"; } 2>/dev/null)
         [ "${digest%% *}" = "$2" ] || continue
         new=$(beside "$1")
-        rm -f "$new" && on_undo rm -f "$new" && { ln "$copy" "$new" 2>/dev/null || cp -p "$copy" "$new"; } &&
+        on_undo rm -f "$new" && rm -f "$new" && { ln "$copy" "$new" 2>/dev/null || cp -p "$copy" "$new"; } &&
             place "$1" && on_commit rm -f "$copy"
         return
     done
@@ -149,21 +154,31 @@ sysctl_set() {
 
 write_value() { printf '%s\n' "$2" >"$1"; }
 
+# Does the interface $1 hold the address $2? 1: no, 2: no telling.
 holds() {
-    case "$(ip -o address show dev "$1") " in *" $2 "*) return 0 ;; esac
+    [ -e "/proc/sys/net/ipv4/conf/$1" ] || return 1
+    shown=$(ip -o address show dev "$1") || return 2
+    case "$shown " in *" $2 "*) return 0 ;; esac
     return 1
 }
 
 address_add() {
-    holds "$1" "$2" && return 0
+    holds "$1" "$2"
+    case $? in 0) return 0 ;; 2) return 1 ;; esac
     on_undo address_del "$1" "$2" || return 1
-    ip address add "$2" dev "$1" || { holds "$1" "$2" || forget; return 1; }
+    ip address add "$2" dev "$1" && return 0
+    holds "$1" "$2"
+    [ $? -ne 1 ] || forget
+    return 1
 }
 
 address_del() {
-    holds "$1" "$2" || return 0
+    holds "$1" "$2"
+    case $? in 1) return 0 ;; 2) return 1 ;; esac
     on_undo address_add "$1" "$2" || return 1
-    ip address del "$2" dev "$1" || { ! holds "$1" "$2" || forget; return 1; }
+    ip address del "$2" dev "$1" && return 0
+    ! holds "$1" "$2" || forget
+    return 1
 }
 
 # One a line, the preferred one first, in words that `ip` understands again.
@@ -353,11 +368,13 @@ manager_reload() {
 
 unit_enable() {
     boots "$1" || on_undo boot_off "$1" || return 1
+    flush "$journal/undo.$undo_count"
     boot_on "$1"
 }
 
 unit_disable() {
     ! boots "$1" || on_undo boot_on "$1" || return 1
+    flush "$journal/undo.$undo_count"
     boot_off "$1"
 }
 

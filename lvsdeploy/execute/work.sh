@@ -11,5 +11,7 @@ base=/run/lvsdeploy
 # work_folder KIND: makes it, and $work its path. A process's number is its own: what has ours is a dead one's.
 work_folder() {
     work=$base/$1.$$
-    mkdir -p "$base" && rm -rf "$work" && mkdir "$work"
+    [ -d "$base" ] || mkdir -p "$base" || return 1
+    [ ! -e "$work" ] || rm -rf "$work" || return 1
+    mkdir "$work"
 }
