@@ -14,6 +14,7 @@ from lvsdeploy.observe import Observation
 from lvsdeploy.observe.checkers import CheckedService, CheckerView
 from lvsdeploy.observe.connections import Connections
 from lvsdeploy.plan.change import Failure, HostPlan, Plan, Role
+from lvsdeploy.record import Drained, Record
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from lvsdeploy.state.unit import Unit
 from lvsdeploy.status import status_of
@@ -29,6 +30,7 @@ KEY = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
 WEB1 = TableDestination("192.0.2.11", 80, Forwarding.DR, 1)
 WEB2 = TableDestination("192.0.2.12", 80, Forwarding.DR, 1)
 NO_PLAN = Plan("shop", ())
+NO_RECORDS = {"lvs1": Record()}
 
 
 def seen(cluster: Cluster, host: str, *vips: str, **parts: Any) -> Observation:
@@ -42,7 +44,7 @@ def status(*destinations: TableDestination, view: CheckedService | None = None, 
     table = {KEY: VirtualService(KEY, "wlc", destinations=destinations)}
     observation = seen(SHOP, "lvs1", "192.0.2.50/32", virtual_services=table)
     observation = replace(observation, checkers=CheckerView({KEY: view}) if view else None, **more)
-    return status_of(SHOP, {"lvs1": observation}, NO_PLAN)
+    return status_of(SHOP, {"lvs1": observation}, NO_PLAN, NO_RECORDS)
 
 
 def states(result: Status) -> dict[str, str]:
@@ -99,7 +101,7 @@ def test_the_sorry_server() -> None:
         SHOP, "lvs1", virtual_services={KEY: VirtualService(KEY, "wlc", destinations=(sorry,))}
     )
     observation = replace(observation, checkers=CheckerView({KEY: lost}))
-    assert states(status_of(clusters.cluster(service), {"lvs1": observation}, NO_PLAN)) == {
+    assert states(status_of(clusters.cluster(service), {"lvs1": observation}, NO_PLAN, NO_RECORDS)) == {
         " 192.0.2.99:80": "sorry server",
         "web1 192.0.2.11:80": "down: its health check fails",
         "web2 192.0.2.12:80": "down: its health check fails",
@@ -107,7 +109,7 @@ def test_the_sorry_server() -> None:
 
 
 def director(*vips: str, **parts: Any) -> DirectorStatus:
-    return status_of(SHOP, {"lvs1": seen(SHOP, "lvs1", *vips, **parts)}, NO_PLAN).directors[0]
+    return status_of(SHOP, {"lvs1": seen(SHOP, "lvs1", *vips, **parts)}, NO_PLAN, NO_RECORDS).directors[0]
 
 
 def test_roles() -> None:
@@ -127,6 +129,34 @@ def test_a_declared_service_that_is_not_there() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("drain", "drained"),
+    [
+        (Drained("web2", "", "2026-11-23T12:00:00Z", "ann@desk"), True),
+        (Drained("web2", "http", "2026-11-23T12:00:00Z", "ann@desk"), True),
+        (Drained("web2", "other", "2026-11-23T12:00:00Z", "ann@desk"), False),
+        (Drained("web1", "", "2026-11-23T12:00:00Z", "ann@desk"), False),
+    ],
+)
+def test_who_is_drained_since_when_and_by_whom(drain: Drained, drained: bool) -> None:  # noqa: FBT001
+    table = {KEY: VirtualService(KEY, "wlc", destinations=(WEB1, replace(WEB2, weight=0)))}
+    observation = seen(SHOP, "lvs1", virtual_services=table)
+    result = status_of(SHOP, {"lvs1": observation}, NO_PLAN, {"lvs1": Record(drained=(drain,))})
+    expected = "drained since 2026-11-23T12:00:00Z by ann@desk" if drained else "gets nothing new"
+    assert states(result) == {"web1 192.0.2.11:80": "up", "web2 192.0.2.12:80": expected}
+
+
+def test_a_drained_real_server_with_a_weight_is_up() -> None:
+    """Somebody gave it one with ipvsadm: it gets connections, whatever the director remembers."""
+    observation = seen(
+        SHOP,
+        "lvs1",
+        virtual_services={KEY: VirtualService(KEY, "wlc", destinations=(WEB1, WEB2))},
+    )
+    records = {"lvs1": Record(drained=(Drained("web2"),))}
+    assert set(states(status_of(SHOP, {"lvs1": observation}, NO_PLAN, records)).values()) == {"up"}
+
+
 @pytest.mark.parametrize("table", [{}, None])
 def test_no_table(table: dict[ServiceKey, VirtualService] | None) -> None:
     assert director(virtual_services=table).services == ()
@@ -137,7 +167,7 @@ def test_ipv6_destinations_have_brackets() -> None:
     key = ServiceKey(Protocol.TCP, "2001:db8::50", 80)
     table = {key: VirtualService(key, "wlc")}
     services = (
-        status_of(cluster, {"lvs1": seen(cluster, "lvs1", virtual_services=table)}, NO_PLAN)
+        status_of(cluster, {"lvs1": seen(cluster, "lvs1", virtual_services=table)}, NO_PLAN, NO_RECORDS)
         .directors[0]
         .services
     )
@@ -148,7 +178,7 @@ def test_ipv6_destinations_have_brackets() -> None:
 def test_directors_in_order_and_those_that_were_not_read() -> None:
     cluster = clusters.dr_two_directors()
     off = Failure("lvs1", "no answer", exit_code=4)
-    result = status_of(cluster, {"lvs2": seen(cluster, "lvs2")}, Plan("shop", (), (off,)))
+    result = status_of(cluster, {"lvs2": seen(cluster, "lvs2")}, Plan("shop", (), (off,)), {"lvs2": Record()})
     assert [d.name for d in result.directors] == ["lvs2"]
     assert len(result.directors[0].services) == 6
     assert result.failures == (off,)
@@ -161,5 +191,5 @@ def test_findings_that_matter_to_a_status() -> None:
     warning = Finding("LVS530", Severity.WARNING, "a check fails", host="lvs1")
     two = Finding("LVS541", Severity.ERROR, "two MASTERs")
     plan = Plan("shop", (HostPlan("lvs1", Role.DIRECTOR, (), (unread, foreign, warning)),), (), (two,))
-    result = status_of(SHOP, {"lvs1": seen(SHOP, "lvs1")}, plan)
+    result = status_of(SHOP, {"lvs1": seen(SHOP, "lvs1")}, plan, NO_RECORDS)
     assert result.findings == (unread, two)
