@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lvsdeploy.desired import desired_state
+from lvsdeploy.desired import desired_state, render_all
 from lvsdeploy.state.facts import Facts
 from tests.desired import clusters, namespace
 from tests.desired.test_golden import GOLDEN
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lvsdeploy.state.network import Address
 
 SCRIPTS = sorted(
     file
@@ -117,6 +119,85 @@ def test_script_does_what_it_says(shell: str, tmp_path: Path) -> None:
         usage,
         "[help 2]",
     ]
+
+
+NEIGHBOURS = {
+    "alone": ({}, []),
+    "the same VIP": ({"blog": "192.0.2.50/32"}, ["192.0.2.50/32"]),
+    "first of several": ({"blog": "192.0.2.50/32 192.0.2.99/32"}, ["192.0.2.50/32"]),
+    "last of several": ({"blog": "192.0.2.9/32 192.0.2.50/32"}, ["192.0.2.50/32"]),
+    "amid several": ({"blog": "192.0.2.9/32 192.0.2.50/32 2001:db8::50/128"}, ["192.0.2.50/32"]),
+    "of two clusters": ({"a": "192.0.2.9/32", "blog": "192.0.2.50/32"}, ["192.0.2.50/32"]),
+    "another VIP": ({"blog": "192.0.2.51/32"}, []),
+    "one that begins like it": ({"blog": "192.0.2.50/320 192.0.2.5/32"}, []),
+    "one that ends like it": ({"blog": "1192.0.2.50/32"}, []),
+    "one that a pattern would match": ({"blog": "192x0y2z50/32 *"}, []),
+}
+
+
+@namespace.needs("dash", "busybox", "bash")
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("case", NEIGHBOURS)
+def test_a_vip_that_another_cluster_needs_stays(case: str, shell: str, tmp_path: Path) -> None:
+    """`stop` takes away what nobody else on this machine needs; a script of its own does not count."""
+    others, left = NEIGHBOURS[case]
+    file = installed(tmp_path, others, busybox=shell == "busybox")
+    command = f"{SHELLS[shell]} {file}"
+    result = namespace.run(
+        [f"{command} start", f"{command} stop; echo $?", "ip -4 -brief address show dev lo"],
+        interfaces=["eth0"],
+        addresses=[("eth0", "10.2.0.22/24")],
+    )
+    assert result.stderr == ""
+    code, shown = result.stdout.splitlines()
+    assert code == "0"
+    assert shown.split()[2:] == ["127.0.0.1/8", *left]
+
+
+@namespace.needs("dash", "busybox", "bash")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_of_two_scripts_the_one_that_remains_takes_the_vip(shell: str, tmp_path: Path) -> None:
+    file = installed(tmp_path, {"blog": "192.0.2.50/32"}, busybox=shell == "busybox")
+    command = f"{SHELLS[shell]} {file}"
+    other = tmp_path / "lvsdeploy/blog/real-server"
+    steps = [f"{command} start", f"{command} stop", f"rm {other}", f"{command} stop"]
+    result = namespace.run(
+        [*steps, "ip -4 -brief address show dev lo"],
+        interfaces=["eth0"],
+        addresses=[("eth0", "10.2.0.22/24")],
+    )
+    assert result.stderr == ""
+    assert result.stdout.split()[2:] == ["127.0.0.1/8"]
+
+
+def installed(tmp_path: Path, others: dict[str, str], *, busybox: bool) -> Path:
+    """The script of cluster shop at its place below a folder, and those of other clusters with their VIPs."""
+    content = script(tmp_path, busybox=busybox).read_bytes()
+    folder = tmp_path / "lvsdeploy"
+    for cluster, vips in others.items():
+        (folder / cluster).mkdir(parents=True)
+        text = f"#!/bin/sh\n# vips='192.0.2.50/32'\n\nvips='{vips}'\ngateway='192.0.2.50/32'\n"
+        (folder / cluster / "real-server").write_text(text)
+    (folder / "shop").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    file = folder / "shop/real-server"
+    assert content.count(b"/etc/lvsdeploy/") == 2
+    file.write_bytes(content.replace(b"/etc/lvsdeploy/", f"{folder}/".encode()))
+    return file
+
+
+def test_scripts_name_their_vips_in_the_line_that_others_read() -> None:
+    for case in clusters.CASES.values():
+        for host, state in render_all(case()).items():
+            for path, file in state.files.items():
+                if path.endswith("/real-server"):
+                    vips = " ".join(str(a.address) for a in sorted(state.addresses, key=vip_order))
+                    lines = [x for x in file.content.decode().splitlines() if x.startswith("vips=")]
+                    assert lines == ([f"vips='{vips}'"] if vips else []), host
+
+
+def vip_order(address: Address) -> tuple[int, int]:
+    return address.address.version, int(address.address.ip)
 
 
 @namespace.needs("dash", "busybox", "bash")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lvsdeploy.desired import (
-    MANIFEST,
     desired_state,
     expected_table,
     probe_paths,
@@ -20,7 +19,7 @@ from lvsdeploy.desired import (
 )
 from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.model import ForwardingMethod, Protocol, Scheduler, SorryServer
-from lvsdeploy.plan.record import read_record
+from lvsdeploy.record import history_path, manifest_path
 from lvsdeploy.state.facts import Facts, ServiceManager
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
@@ -35,7 +34,6 @@ SHOP_SYSCTL = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
 SHOP_SCRIPT = "/etc/lvsdeploy/shop/real-server"
 SHOP_UNIT = "/etc/systemd/system/lvsdeploy-shop.service"
 SHOP_INIT = "/etc/init.d/lvsdeploy-shop"
-SHOP_MANIFEST = "/var/lib/lvsdeploy/shop/manifest.json"
 
 
 def on(interface: str, address: str) -> Address:
@@ -48,7 +46,6 @@ def test_dr_real_server() -> None:
         SHOP_SCRIPT: 0o755,
         SHOP_SYSCTL: 0o644,
         SHOP_UNIT: 0o644,
-        SHOP_MANIFEST: 0o644,
     }
     assert state.sysctls == {
         "net.ipv4.conf.all.arp_ignore": 1,
@@ -94,7 +91,6 @@ def test_nat_real_server_with_a_route_of_ours() -> None:
     assert sorted(state.files) == [
         "/etc/lvsdeploy/api/real-server",
         "/etc/systemd/system/lvsdeploy-api.service",
-        "/var/lib/lvsdeploy/api/manifest.json",
     ]
     assert (state.addresses, state.sysctls) == (frozenset(), {})
 
@@ -167,7 +163,7 @@ def test_service_managers() -> None:
         manager: set(desired_state(clusters.smallest(), "web1", Facts(service_manager=manager)).files)
         for manager in ServiceManager
     }
-    common = {SHOP_SCRIPT, SHOP_SYSCTL, SHOP_MANIFEST}
+    common = {SHOP_SCRIPT, SHOP_SYSCTL}
     assert paths == {
         ServiceManager.SYSTEMD: {SHOP_UNIT} | common,
         ServiceManager.OPENRC: {SHOP_INIT} | common,
@@ -177,28 +173,11 @@ def test_service_managers() -> None:
     assert init.files[SHOP_INIT].mode == 0o755
 
 
-def test_manifest_records_everything_else() -> None:
+def test_the_record_is_no_part_of_what_is_declared() -> None:
+    """It tells what was there before, which no inventory knows."""
     for build in clusters.CASES.values():
-        cluster = build()
-        for state in render_all(cluster).values():
-            file = state.files.get(MANIFEST(cluster.name))
-            if file is None:
-                assert state == HostState(routes=state.routes)
-                continue
-            record = read_record(file)
-            others = {path: f.digest for path, f in state.files.items() if path != file.path}
-            assert record.files == others
-            assert record.sysctls == state.sysctls
-            assert record.addresses == state.addresses
-            assert record.units == set(state.units)
-            assert json.loads(file.content)["cluster"] == cluster.name
-
-
-def test_manifest_of_a_secret_is_private() -> None:
-    """The digest of a file with a password of eight characters tells it to who tries them all."""
-    secret = desired_state(clusters.dr_two_directors(), "lvs1", Facts())
-    assert secret.files[SHOP_MANIFEST].mode == 0o600
-    assert desired_state(clusters.dr_two_directors(), "web1", Facts()).files[SHOP_MANIFEST].mode == 0o644
+        for state in render_all(build()).values():
+            assert not [path for path in state.files if path.startswith("/var/lib/lvsdeploy")]
 
 
 def test_same_cluster_same_bytes() -> None:
@@ -217,7 +196,7 @@ def test_probe_paths_hold_every_variant() -> None:
         for host in render_all(cluster):
             paths = probe_paths(cluster, host)
             assert list(paths) == sorted(paths)
-            assert MANIFEST(cluster.name) in paths
+            assert manifest_path(cluster.name) in paths
             for manager in ServiceManager:
                 for path, file in desired_state(cluster, host, Facts(service_manager=manager)).files.items():
                     assert paths[path][file.digest] == file.content
@@ -229,6 +208,19 @@ def test_probe_asks_about_what_an_earlier_inventory_may_have_put_there() -> None
     assert dict(paths[SHOP_UNIT]) == {}
     assert unit_names(clusters.smallest(), "lvs1") == ("keepalived", "lvsdeploy-shop")
     assert unit_names(clusters.smallest(), "web1") == ("lvsdeploy-shop",)
+
+
+def test_probe_asks_about_every_folder_on_the_way() -> None:
+    """A folder that is not there yet is made, and remembered as ours."""
+    for build in clusters.CASES.values():
+        cluster = build()
+        for host in render_all(cluster):
+            paths = probe_paths(cluster, host)
+            written = [path for path, known in paths.items() if known]
+            for path in (*written, manifest_path(cluster.name), history_path(cluster.name, "x")):
+                parents = {str(parent) for parent in PurePosixPath(path).parents} - {"/"}
+                assert parents <= paths.keys(), path
+            assert "/" not in paths
 
 
 def test_expected_table() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.observe import network
 from lvsdeploy.observe.ipvs_table import parse, render
 from lvsdeploy.state.file import File, FileKind
-from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.network import Address
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Machine:
 
     def _route_default(self, via: str) -> None:
         others = [route for route in self.state.routes if route.metric]
-        self._change(routes=(Route(ip_address(via), "eth0"), *others))
+        self._change(routes=(*network.parse([f"default via {via} dev eth0"]).routes, *others))
 
     def _route_back(self, via: str, *words: str) -> None:
         back = network.parse([" ".join(words)]).routes if words else ()

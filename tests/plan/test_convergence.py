@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsdeploy.desired import render_all
-from lvsdeploy.inventory import load
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, seen, told, untouched
+from tests.plan.inventories import cluster_of, inventories
 from tests.plan.machine import Machine, made_by
 
 if TYPE_CHECKING:
@@ -29,62 +26,6 @@ if TYPE_CHECKING:
 SETTINGS = settings(
     derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-
-
-@st.composite
-def inventories(draw: st.DrawFn) -> dict[str, Any]:
-    """Inventories that are valid: of one or two directors, with DR and NAT services as they come."""
-    servers = [f"web{n}" for n in range(1, draw(st.integers(2, 4)) + 1)]
-    inside = ["db1", "db2"]
-    document: dict[str, Any] = {
-        "version": 1,
-        "cluster": draw(st.sampled_from(["shop", "a", "api-2"])),
-        "directors": {
-            f"lvs{n}": {
-                "address": f"192.0.2.{n + 1}",
-                "interface": draw(st.sampled_from(["eth0", "eth0.100"])),
-            }
-            for n in range(1, draw(st.integers(1, 2)) + 1)
-        },
-        "real_servers": {
-            **{
-                name: {"address": f"192.0.2.{number}", **({"interface": "eth0"} if number % 2 else {})}
-                for number, name in enumerate(servers, 11)
-            },
-            **{name: {"address": f"10.2.0.{number}"} for number, name in enumerate(inside, 21)},
-        },
-        "services": {},
-    }
-    for number in range(draw(st.integers(1, 3))):
-        mode = draw(st.sampled_from(["dr", "nat"]))
-        service: dict[str, Any] = {
-            "vip": f"192.0.2.{draw(st.integers(100, 103))}",
-            "ports": [8000 + number, 9000 + number][: draw(st.integers(1, 2))],
-            "mode": mode,
-            "scheduler": draw(st.sampled_from(["rr", "wrr", "wlc", "sh"])),
-            "protocol": draw(st.sampled_from(["tcp", "udp"])),
-            "health_check": "none",
-            "real_servers": draw(
-                st.lists(st.sampled_from(inside if mode == "nat" else servers), min_size=1, unique=True)
-            ),
-        }
-        if draw(st.booleans()):
-            service["persistence"] = draw(st.integers(1, 600))
-        document["services"][f"s{number}"] = service
-        if mode == "nat":
-            document["nat"] = {
-                "gateway": "10.2.0.1/24",
-                "interface": "eth1",
-                "configure_gateway": draw(st.booleans()),
-            }
-    return document
-
-
-def cluster_of(document: dict[str, Any]) -> Cluster:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "cluster.yaml"
-        path.write_text(json.dumps(document))
-        return load(path).cluster
 
 
 def contexts(cluster: Cluster, make: Any) -> list[Context]:

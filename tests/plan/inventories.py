@@ -1,0 +1,79 @@
+"""Inventories as they come."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from lvsdeploy.inventory import load
+
+if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import Cluster
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> dict[str, Any]:
+    """Inventories that are valid: of one or two directors, with DR and NAT services as they come.
+
+    web1 is a director in some and a real server in others.
+    """
+    servers = [f"web{n}" for n in range(1, draw(st.integers(2, 4)) + 1)]
+    inside = ["db1", "db2"]
+    document: dict[str, Any] = {
+        "version": 1,
+        "cluster": draw(st.sampled_from(["shop", "a", "api-2"])),
+        "directors": {
+            f"lvs{n}": {
+                "address": f"192.0.2.{n + 1}",
+                "interface": draw(st.sampled_from(["eth0", "eth0.100"])),
+            }
+            for n in range(1, draw(st.integers(1, 2)) + 1)
+        },
+        "real_servers": {
+            **{
+                name: {"address": f"192.0.2.{number}", **({"interface": "eth0"} if number % 2 else {})}
+                for number, name in enumerate(servers, 11)
+            },
+            **{name: {"address": f"10.2.0.{number}"} for number, name in enumerate(inside, 21)},
+        },
+        "services": {},
+    }
+    if draw(st.integers(0, 3)) == 0:
+        del document["directors"]["lvs1"]
+        document["directors"]["web1"] = {"address": "192.0.2.11", "interface": "eth0"}
+        del document["real_servers"]["web1"]
+        servers.remove("web1")
+    for number in range(draw(st.integers(1, 3))):
+        mode = draw(st.sampled_from(["dr", "nat"]))
+        service: dict[str, Any] = {
+            "vip": f"192.0.2.{draw(st.integers(100, 103))}",
+            "ports": [8000 + number, 9000 + number][: draw(st.integers(1, 2))],
+            "mode": mode,
+            "scheduler": draw(st.sampled_from(["rr", "wrr", "wlc", "sh"])),
+            "protocol": draw(st.sampled_from(["tcp", "udp"])),
+            "health_check": "none",
+            "real_servers": draw(
+                st.lists(st.sampled_from(inside if mode == "nat" else servers), min_size=1, unique=True)
+            ),
+        }
+        if draw(st.booleans()):
+            service["persistence"] = draw(st.integers(1, 600))
+        document["services"][f"s{number}"] = service
+        if mode == "nat":
+            document["nat"] = {
+                "gateway": "10.2.0.1/24",
+                "interface": "eth1",
+                "configure_gateway": draw(st.booleans()),
+            }
+    return document
+
+
+def cluster_of(document: dict[str, Any]) -> Cluster:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cluster.yaml"
+        path.write_text(json.dumps(document))
+        return load(path).cluster
