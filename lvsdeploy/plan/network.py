@@ -95,7 +95,7 @@ def _route_left_over(context: Context) -> Iterator[Change]:
         recorded is None
         or any(other.route is not None for other in context.others)
         or [route.via for route in preferred] != [recorded.via]
-        or recorded.before == preferred[0].words
+        or (recorded.before and recorded.before == preferred[0].words)
     ):
         return
     before = f"`{' '.join(recorded.before)}`" if recorded.before else "none"
