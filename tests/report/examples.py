@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from lvsdeploy.diagnostics import Finding, Place, Severity
 from lvsdeploy.inventory.model import Protocol, Secret, Vrrp
 from lvsdeploy.plan.change import Action, Change, Failure, HostPlan, Kind, Phase, Plan, Reason, Role, Step
+from lvsdeploy.record import Drained
 from lvsdeploy.results import (
     Applied,
     Checked,
     DestinationStatus,
     DirectorStatus,
+    History,
+    PastApply,
     Planned,
+    Recovered,
     ServiceStatus,
     Status,
     Validated,
@@ -23,11 +27,14 @@ from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, Virtu
 from tests.desired import clusters
 from tests.plan.hosts import (
     CONF,
+    FIRST,
     SYSCTL_D,
     changed,
     converged,
     declared_anew,
+    given_up,
     plan,
+    role_of,
     untouched,
     with_file,
 )
@@ -96,6 +103,44 @@ def drifted() -> Plan:
 
 def quiet() -> Plan:
     return Plan("shop", tuple(plan(converged(SHOP, host)) for host in ("web1", "web2", "lvs1")))
+
+
+def nothing_left() -> Plan:
+    """Everything of lvsdeploy's goes."""
+    hosts = ("web1", "web2", "lvs1")
+    return Plan("shop", tuple(plan(given_up(converged(SHOP, h)), role_of(SHOP, h)) for h in hosts))
+
+
+def drained() -> Plan:
+    """A real server gets no new connections any more."""
+    away = [Drained("web1", "", "2026-11-23T15:06:34Z", "ann@desk")]
+    return Plan("shop", (plan(declared_anew(converged(SHOP, "lvs1"), SHOP, drained=away)),))
+
+
+def history() -> History:
+    """The newest first; hosts to which the same was done are named together."""
+    lines = tuple(f"create file /etc/{number} [not there yet]" for number in range(7))
+    return History(
+        "shop",
+        (
+            PastApply(
+                "20261124T080000Z-ffff",
+                "2026-11-24T08:00:00Z",
+                "bob@desk",
+                "drain web1",
+                "",
+                {"lvs1": ("update file /etc/keepalived/keepalived.conf [changed in the inventory]",)},
+            ),
+            PastApply(
+                "20261123T150634Z-1a2b",
+                "2026-11-23T15:06:34Z",
+                "ann@desk",
+                "apply",
+                "ab" * 32,
+                {"web1": lines, "lvs1": lines},
+            ),
+        ),
+    )
 
 
 def bypass() -> Plan:
@@ -208,6 +253,23 @@ RESULTS: dict[str, Result] = {
     "apply-nothing": Applied((), (), (), quiet()),
     "apply-failed": Applied(first().hosts[:2], (WAITS,), (REFUSED_CONF,), Plan("shop", quiet().hosts[:2])),
     "apply-refused": Applied((), (replace(WAITS, host="web3"),), (), Plan("shop", drifted().hosts[1:2])),
+    "apply-recovered": Applied(
+        first().hosts,
+        (),
+        (),
+        quiet(),
+        recovered=(Recovered("web1", "bob@desk, since 2026-11-23 15:00:00 UTC"),),
+    ),
+    "rollback": Applied(first().hosts[:1], (), (), quiet(), what="rollback to 20261123T150634Z-1a2b"),
+    "destroy": Applied(nothing_left().hosts, (), (), Plan("shop", ()), what="destroy"),
+    "destroy-failed": Applied(
+        nothing_left().hosts[:1], (WAITS,), (REFUSED_CONF,), Plan("shop", ()), what="destroy"
+    ),
+    "drain": Applied(drained().hosts, (), (), Plan("shop", quiet().hosts[2:]), what="drain web1"),
+    "plan-destroy": Planned(nothing_left()),
+    "history": history(),
+    "history-none": History("shop", ()),
+    "history-unread": History("shop", (), (WAITS,)),
     "status": status(),
 }
 HOSTILE_RESULTS: dict[str, Result] = {
@@ -217,6 +279,12 @@ HOSTILE_RESULTS: dict[str, Result] = {
         hostile().hosts, (replace(WAITS, message=HOSTILE),), hostile().failures, Plan("shop", hostile().hosts)
     ),
     "status": hostile_status(),
+    "history": History(
+        "shop",
+        (PastApply(FIRST.id, HOSTILE, HOSTILE, HOSTILE, "", {"web1": (HOSTILE,), "lvs1": (HOSTILE,) * 9}),),
+        (Failure("web2", HOSTILE, HOSTILE, HOSTILE),),
+    ),
+    "recovered-apply": Applied((), (), (), quiet(), recovered=(Recovered("web1", HOSTILE),)),
     "validate": Validated(
         (
             ValidatedFile(

@@ -25,6 +25,15 @@ EXPECTED = {
     "apply-nothing": 0,
     "apply-failed": 1,
     "apply-refused": 1,
+    "apply-recovered": 0,
+    "plan-destroy": 0,
+    "rollback": 0,
+    "destroy": 0,
+    "destroy-failed": 1,
+    "drain": 0,
+    "history": 0,
+    "history-none": 0,
+    "history-unread": 1,
     "status": 4,
 }
 NO_HOLDER = Finding("LVS542", Severity.ERROR, "192.0.2.50 is on no director")

@@ -17,7 +17,17 @@ from lvsdeploy.diagnostics import Finding, Place, Severity
 from lvsdeploy.plan.change import Failure, Plan
 from lvsdeploy.report.text import as_text, failure_text, finding_text
 from lvsdeploy.results import Planned, Result
-from tests.report.examples import HOSTILE, HOSTILE_RESULTS, PASSWORDS, RESULTS, WAITS, drifted, first
+from tests.plan.hosts import RECORD, converged, plan, with_file
+from tests.report.examples import (
+    HOSTILE,
+    HOSTILE_RESULTS,
+    PASSWORDS,
+    RESULTS,
+    SHOP,
+    WAITS,
+    drifted,
+    first,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -71,9 +81,24 @@ def test_nothing_is_wrapped_or_cut() -> None:
     assert all(character * 3000 in said for character in "xyz")
 
 
-def test_verbose_shows_the_record_s_diff() -> None:
-    assert '"format": 1' not in text(Planned(first()))
-    assert '"format": 1' in text(Planned(first()), verbose=True)
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_is_written_down_is_nothing_to_decide_on(verbose: bool) -> None:  # noqa: FBT001
+    said = text(Planned(first()), verbose=verbose)
+    assert "manifest.json" not in said
+    assert "/history/" not in said
+    assert any(host.bookkeeping for host in first().hosts)
+
+
+def test_a_record_that_alone_changes_is_told() -> None:
+    said = text(Planned(Plan("shop", (plan(with_file(converged(SHOP, "web1"), RECORD, mode=0o666)),))))
+    assert f"~ record {RECORD}: mode 0666, declared 0644 [changed on the host]" in said
+
+
+def test_verbose_shows_all_that_was_done() -> None:
+    assert "and 2 more (-v shows them)" in text(RESULTS["history"])
+    said = text(RESULTS["history"], verbose=True)
+    assert "more (-v" not in said
+    assert "inventory abababab" in said
 
 
 def test_hosts_with_the_same_changes_are_shown_once() -> None:
