@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lvsdeploy.errors import AnswerInvalid
 from lvsdeploy.execute.transaction import Outcome, Program, build, read_outcome
 from lvsdeploy.plan.change import Phase, Step
 from lvsdeploy.state.facts import ServiceManager
+from tests.execute.running import READ, SHELLS, TOKEN, Namespace, shell_tools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
-
-TOKEN = "0123456789abcdef"  # noqa: S105 — it frames an answer
-READ = Program("printf 'read: '; cat", b"the request")
-SHELLS = ("dash", "bash", "busybox")
 
 
 class Run:
@@ -36,8 +37,8 @@ class Run:
             steps, manager=ServiceManager.SYSV, token=TOKEN, owner="anna@desk, since noon", probe=READ
         )
         script = (
-            "mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mkdir -p /run/lvsdeploy && ip link set lo up && "
-            f"{before}\n{program.command}\ncode=$?\n({after}) >&2\nexit $code"
+            "mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && mkdir -p /run/lvsdeploy && "
+            f"ip link set lo up && {before}\n{program.command}\ncode=$?\n({after}) >&2\nexit $code"
         )
         answer = subprocess.run(
             ["unshare", "--mount", "--net", "--", "sh", "-c", script],
@@ -57,15 +58,7 @@ class Run:
 @pytest.fixture(params=SHELLS)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """A Run for each shell."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    if request.param == "busybox":
-        # busybox's own applets too, the way Alpine has them.
-        subprocess.run(["busybox", "--install", "-s", str(tools)], check=True)
-        (tools / "ip").unlink(missing_ok=True)  # Debian's busybox has no `ip address`
-    else:
-        (tools / "sh").symlink_to(f"/bin/{request.param}")
-    return Run(tools)
+    return Run(shell_tools(tmp_path, request.param))
 
 
 def write(path: Path, content: bytes, mode: str = "0644") -> tuple[Step, Step]:
@@ -238,3 +231,267 @@ def test_no_secret_stands_in_the_command_line() -> None:
     assert "s3cret" not in program.command
     assert len(program.command) < 4096
     assert shlex.split(program.command)[0] == "sh"
+
+
+# --- what lasts: the journal, and what was there before -------------------------------------------------------
+
+
+@pytest.fixture(params=SHELLS)
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Namespace]:
+    """A host that stays between two transactions, for each shell."""
+    host = Namespace(shell_tools(tmp_path, request.param))
+    yield host
+    left = host.sh("ls -A /run/lvsdeploy; ls -A /var/lib | grep lvsdeploy || :")
+    host.close()
+    assert left == "", "nothing is left behind"
+
+
+ARP = "/proc/sys/net/ipv4/conf/all/arp_ignore"
+DIE = Step(Phase.SETTLE, ("eval", "kill -9 $$"))  # no plan has such a step
+
+
+def test_a_dead_transaction_is_undone_by_the_next_and_told(host: Namespace, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text("as it was")
+    steps = (
+        *write(conf, b"changed"),
+        Step(Phase.SYSCTL, ("sysctl_set", ARP, "1")),
+        Step(Phase.ADDRESS, ("address_add", "lo", "192.0.2.50/32")),
+    )
+    with pytest.raises(AnswerInvalid):
+        host.apply(*steps, DIE, owner="bob\x1b[1m\n0123456789abcdef done\n$(reboot)")
+    assert conf.read_text() == "changed"
+    outcome = host.apply(*steps)
+    assert outcome == Outcome(
+        recovered="bob [1m 0123456789abcdef done $(reboot)", reading=b"read: the request"
+    ), "and no step was run"
+    assert (conf.read_text(), host.sh(f"cat {ARP}")) == ("as it was", "0\n")
+    assert "192.0.2.50" not in host.sh("ip address show dev lo")
+    assert host.apply(*steps).failed is None
+    assert conf.read_text() == "changed"
+    assert names(tmp_path) & {".conf.lvsdeploy-old", ".conf.lvsdeploy-new"} == set()
+
+
+def test_after_a_reboot_only_what_lasts_is_undone(host: Namespace, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text("as it was")
+    with pytest.raises(AnswerInvalid):
+        host.apply(*write(conf, b"changed"), Step(Phase.SYSCTL, ("sysctl_set", ARP, "1")), DIE)
+    host.sh(f"echo another >/var/lib/lvsdeploy/journal/boot; echo 2 >{ARP}; rm -r /run/lvsdeploy/*")
+    assert host.apply().recovered
+    assert (conf.read_text(), host.sh(f"cat {ARP}")) == ("as it was", "2\n")
+
+
+def test_an_undo_that_fails_is_told_and_is_not_in_the_way_for_ever(host: Namespace, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text("as it was")
+    with pytest.raises(AnswerInvalid):
+        host.apply(Step(Phase.PREPARE, ("on_undo", "no_such_word", "a b")), *write(conf, b"new"), DIE)
+    outcome = host.apply()
+    assert (outcome.recovered != "", outcome.undone) == (True, False)
+    assert "could not undo: no_such_word a b" in outcome.detail
+    assert conf.read_text() == "as it was"
+    assert host.apply() == Outcome(reading=b"read: the request")
+
+
+def test_a_journal_is_undone_by_the_words_of_its_writer(host: Namespace) -> None:
+    with pytest.raises(AnswerInvalid):
+        host.apply(Step(Phase.PREPARE, ("on_undo", "older_word", "x")), DIE)
+    host.sh(
+        "cd /var/lib/lvsdeploy/journal; { echo 'older_word() { echo \"$1\" >/run/older; }'; cat lib; } >l; mv l lib"
+    )
+    outcome = host.apply()
+    assert outcome.undone, outcome.detail
+    assert host.sh("cat /run/older") == "x\n"
+
+
+def test_words_that_were_not_written_whole_are_passed_over(host: Namespace, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("x")
+    with pytest.raises(AnswerInvalid):
+        host.apply(Step(Phase.PREPARE, ("on_undo", "rm", "-f", f"{kept}-and-more")), DIE)
+    host.sh(f"printf '3\\nrm\\n-f\\n{kept}' >/var/lib/lvsdeploy/journal/undo.1")
+    assert host.apply().undone
+    assert kept.exists()
+
+
+def test_a_line_break_in_a_value_is_refused(host: Namespace, tmp_path: Path) -> None:
+    outcome = host.apply(*write(tmp_path / "a\nb", b"x"))
+    assert outcome.failed is not None
+    assert outcome.undone
+    assert "line break" in outcome.detail
+    assert not list(tmp_path.glob("a*"))
+
+
+def test_a_host_that_somebody_changed_in_between_is_left_alone(host: Namespace, tmp_path: Path) -> None:
+    record = tmp_path / "manifest.json"
+    steps = write(tmp_path / "file", b"x")
+    here: dict[str, Any] = {"record": str(record)}
+    assert host.apply(*steps, **here, expect="0" * 64) == Outcome(moved=True, reading=b"read: the request")
+    record.write_text("{}")
+    assert host.apply(*steps, **here, expect="-").moved
+    assert not (tmp_path / "file").exists()
+    assert not host.apply(*steps, **here, expect=hashlib.sha256(b"{}").hexdigest()).moved
+    assert not host.apply(*steps, **here, expect="").moved
+    assert (tmp_path / "file").exists()
+
+
+def test_a_commit_that_was_killed_is_ended_without_a_word(host: Namespace, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    gone = tmp_path / "folder/gone"
+    gone.write_text("x")
+    killed = Step(Phase.SETTLE, ("on_commit", "eval", "kill -9 $(cut -d' ' -f1 /run/lvsdeploy/lock)"))
+    with pytest.raises(AnswerInvalid):
+        host.apply(killed, Step(Phase.PLACE, ("remove", str(gone))))
+    assert host.sh("ls /var/lib/lvsdeploy") == "done\n"
+    host.sh("rm /var/lib/lvsdeploy/done/commit.1001")
+    assert host.apply() == Outcome(reading=b"read: the request")
+    assert not gone.parent.exists()
+
+
+def test_the_copy_of_an_adopted_file_is_given_back(host: Namespace, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    digests = []
+    for text in ("first", "second"):
+        conf.write_text(text)
+        conf.chmod(0o604)
+        os.utime(conf, (1_000_000_000, 1_000_000_000))
+        digests.append(hashlib.sha256(text.encode()).hexdigest())
+        stage, place = write(conf, b"ours")
+        assert host.apply(stage, Step(Phase.WITHDRAW, ("keep_copy", str(conf))), place).failed is None
+    back = Step(Phase.PLACE, ("give_back", str(conf), digests[1]))
+    assert host.apply(back, FAIL).undone
+    assert (conf.read_text(), len(list(tmp_path.glob("conf.before*")))) == ("ours", 2)
+    assert host.apply(back).failed is None
+    seen = conf.stat()
+    assert (conf.read_text(), seen.st_mode & 0o777, seen.st_mtime) == ("second", 0o604, 1_000_000_000)
+    assert [path.name for path in tmp_path.glob("*conf*")] in (
+        ["conf", "conf.before-lvsdeploy"],
+        ["conf.before-lvsdeploy", "conf"],
+    )
+    conf.unlink()
+    assert host.apply(Step(Phase.PLACE, ("give_back", str(conf), digests[0]))).failed is None
+    assert conf.read_text() == "first"
+    outcome = host.apply(back)
+    assert outcome.failed == back
+    assert outcome.undone
+    assert "there is no copy of" in outcome.detail
+    assert conf.read_text() == "first"
+
+
+VETH = "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; ip address add 10.2.0.21/24 dev eth0; "
+
+
+@pytest.mark.parametrize(
+    ("now", "words", "then"),
+    [
+        ("default via 10.2.0.1", "default via 10.2.0.254 dev eth0 proto static", "default via 10.2.0.254"),
+        ("default via 10.2.0.1", "default via 10.2.0.254 dev eth0 metric 100", "default via 10.2.0.254"),
+        ("default via 10.2.0.1", "", ""),
+        ("default via 10.2.0.9", "default via 10.2.0.254", "default via 10.2.0.9"),
+    ],
+)
+def test_the_route_is_given_back(host: Namespace, now: str, words: str, then: str) -> None:
+    host.sh(VETH + f"ip route add {now}; ip route add default via 10.2.0.77 metric 500")
+    before = host.sh("ip route show default")
+    step = Step(Phase.ROUTE, ("route_back", "10.2.0.1", *words.split()))
+    assert host.apply(step, FAIL).undone
+    assert host.sh("ip route show default") == before
+    assert host.apply(step).failed is None
+    first, *others = host.sh("ip route show default").splitlines()
+    assert first.startswith(then or "default via 10.2.0.77")
+    assert len(others) == bool(then)
+
+
+def test_a_route_with_several_ways_is_put_back(host: Namespace) -> None:
+    host.sh(VETH + "ip route add default nexthop via 10.2.0.2 nexthop via 10.2.0.3")
+    before = host.sh("ip route show default")
+    assert host.apply(Step(Phase.ROUTE, ("route_default", "10.2.0.1")), FAIL).undone
+    assert host.sh("ip route show default") == before
+
+
+INIT = r"""#!/bin/sh
+case $1 in
+    start) [ ! -e /run/refuses ] || exit 1; : >/run/runs ;;
+    stop) rm -f /run/runs ;;
+    status) [ -e /run/runs ] || exit 3 ;;
+esac
+"""
+
+
+def test_units_are_stopped_and_disabled_and_come_back(host: Namespace, tmp_path: Path) -> None:
+    # Stand-ins for an init script and for Debian's update-rc.d; the lab has real ones.
+    links = tmp_path / "bin/update-rc.d"
+    links.write_text(
+        "#!/bin/sh\n[ $2 = disable ] && rm -f /etc/init.d/rc3.d/S01$1 || >/etc/init.d/rc3.d/S01$1\n"
+    )
+    links.chmod(0o755)
+    host.run(
+        Program("cat >/etc/init.d/web; chmod +x /etc/init.d/web; mkdir /etc/init.d/rc3.d", INIT.encode())
+    )
+    state = "ls /run/runs /etc/init.d/rc3.d/S01web 2>/dev/null || :"
+    both = "/etc/init.d/rc3.d/S01web\n/run/runs\n"
+    start = [Step(Phase.UNIT, (word, "web")) for word in ("unit_enable", "unit_start")]
+    stop = [Step(Phase.WITHDRAW, (word, "web")) for word in ("unit_stop", "unit_disable")]
+    assert host.apply(*start, FAIL).undone
+    assert host.sh(state) == ""
+    assert host.apply(*stop, FAIL).undone
+    assert host.sh(state) == "", "what did not run is not started by an undo"
+    assert host.apply(*start).failed is None
+    assert host.sh(state) == both
+    assert host.apply(*stop, FAIL).undone
+    assert host.sh(state) == both
+    assert host.apply(*stop).failed is None
+    assert host.sh(state) == ""
+
+
+IPVSADM = r"""#!/bin/sh
+# Stands for ipvsadm: there is no IPVS in the kernel that runs this test. One destination, and its weight.
+case $1 in
+    -e) [ -e /run/weight ] || exit 2; for w; do :; done; echo "$w" >/run/weight ;;
+    -Sn) echo "-A -t 192.0.2.50:80 -s rr"
+        [ ! -e /run/weight ] || echo "-a -t 192.0.2.50:80 -r 192.0.2.11:80 -g -w $(cat /run/weight)" ;;
+    -Ln) echo "Prot LocalAddress:Port Scheduler Flags"
+        echo "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn"
+        echo "TCP  192.0.2.50:80 rr"
+        echo "  -> 192.0.2.12:80                Route   1      7          0"
+        echo "  -> 192.0.2.11:80                Route   0      $(cat /run/active)          9"
+        echo 0 >/run/active ;;
+    *) exit 1 ;;
+esac
+"""
+SERVICE = ("192.0.2.50:80", "192.0.2.11:80", "-g", "3")
+
+
+def test_destinations_get_quiet_before_they_go(host: Namespace, tmp_path: Path) -> None:
+    (tmp_path / "bin/ipvsadm").write_text(IPVSADM)
+    (tmp_path / "bin/ipvsadm").chmod(0o755)
+    host.sh("echo 3 >/run/weight; echo 2 >/run/active")
+    quiesce = Step(Phase.WITHDRAW, ("quiesce", "-t", *SERVICE))
+    waits = Step(Phase.WITHDRAW, ("await_quiet", "20"))
+    assert host.apply(quiesce, FAIL).undone
+    assert host.sh("cat /run/weight") == "3\n"
+    began = time.monotonic()
+    assert host.apply(quiesce, waits).failed is None
+    assert host.sh("cat /run/weight; cat /run/active") == "0\n0\n"
+    assert 1 <= time.monotonic() - began < 15
+    began = time.monotonic()
+    udp = Step(Phase.WITHDRAW, ("quiesce", "-u", *SERVICE))
+    assert host.apply(udp, Step(Phase.WITHDRAW, ("await_quiet", "2"))).failed is None, "9 inactive ones"
+    assert time.monotonic() - began >= 2
+    host.sh("rm /run/weight")
+    assert host.apply(quiesce, FAIL).undone, "keepalived has taken it out: nothing to quiesce"
+
+
+def test_a_table_command_that_fails_is_not_undone(host: Namespace, tmp_path: Path) -> None:
+    (tmp_path / "bin/ipvsadm").write_text(IPVSADM)
+    (tmp_path / "bin/ipvsadm").chmod(0o755)
+    delete = ("-d", "-t", "192.0.2.50:80", "-r", "192.0.2.11:80")
+    back = ("-a", *delete[1:], "-g", "-w", "3")
+    outcome = host.apply(Step(Phase.TABLE, ("table", str(len(back)), *back, *delete)))
+    assert outcome.failed is not None
+    assert outcome.undone
+    host.sh("echo 3 >/run/weight")
+    with pytest.raises(AnswerInvalid):  # killed between the word and the act: it is still there
+        host.apply(Step(Phase.PREPARE, ("on_undo", "table_back", *back)), DIE)
+    assert host.apply().undone
