@@ -453,11 +453,13 @@ do_boot_off() {
     systemd) systemctl --quiet disable "$1" ;;
     openrc) rc-update --quiet delete "$1" default ;;
     sysv)
-        if command -v update-rc.d >/dev/null; then
-            update-rc.d "$1" disable
-        else
-            chkconfig "$1" off
-        fi
+        # A disabled script has links still, and ours is to leave none behind.
+        case $1,$(command -v update-rc.d) in
+        lvsdeploy-*,?*) update-rc.d -f "$1" remove ;;
+        lvsdeploy-*) chkconfig --del "$1" ;;
+        *,?*) update-rc.d "$1" disable ;;
+        *) chkconfig "$1" off ;;
+        esac
         ;;
     esac
 }
