@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,11 +19,47 @@ from lvsdeploy.lab.cluster import topology_of
 from lvsdeploy.lab.pages import requests_script, serve_script
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lvsdeploy.lab import Init
+
+# Of a large file the size and the time must do. Folders change their times with what is put into them.
+_PICTURE = r"""
+import hashlib, json, os, stat, subprocess
+seen = {}
+for top in ("/etc", "/var/lib", "/usr/local"):
+    for folder, folders, files in os.walk(top):
+        for path in (os.path.join(folder, name) for name in (*folders, *files)):
+            found = os.lstat(path)
+            about = [oct(found.st_mode), found.st_uid, found.st_gid]
+            if stat.S_ISLNK(found.st_mode):
+                about.append(os.readlink(path))
+            elif stat.S_ISREG(found.st_mode):
+                about += [found.st_size, found.st_mtime_ns]
+                if found.st_size < 1 << 20:
+                    about.append(hashlib.sha256(open(path, "rb").read()).hexdigest())
+            seen["file " + path] = about
+for folder, _, files in os.walk("/proc/sys/net"):
+    for path in (os.path.join(folder, name) for name in files):
+        try:
+            seen["sysctl " + path[len("/proc/sys/"):]] = open(path).read()
+        except OSError:
+            pass
+commands = {
+    "address": "ip -o address",
+    "route": "ip -4 route show table all; ip -6 route show table all; ip rule",
+    "table": "[ ! -e /proc/net/ip_vs ] || ipvsadm -Sn",
+    "keepalived": "! pidof keepalived >/dev/null || echo runs",
+    "enabled": "[ ! -d /run/systemd/system ] || systemctl list-unit-files --no-legend --no-pager",
+    "active": "[ ! -d /run/systemd/system ] || systemctl list-units --all --plain --no-legend --no-pager"
+    " --type=service | awk '{print $1, $3, $4}'",
+}
+for what, command in commands.items():
+    lines = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=True).stdout
+    seen.update(dict.fromkeys((what + " " + " ".join(line.split()) for line in lines.splitlines()), True))
+print(json.dumps(seen))
+"""
 
 
 @dataclass
@@ -50,15 +87,26 @@ class Living:
         """The command line of a verb, for `lab.popen`."""
         return [sys.executable, "-m", "lvsdeploy", verb, *rest, str(inventory or self.inventory)]
 
+    @contextmanager
+    def started(self, *arguments: str, inventory: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+        """As `attempt`, while it runs; it is killed at the end, if not before."""
+        argv = self.argv(*arguments, inventory=inventory)
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with self.lab.popen(argv, stdin=subprocess.DEVNULL, **pipes) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def variant(self, name: str, changes: Mapping[str, Any]) -> Path:
         """Another inventory beside the first, which differs by `changes`; None takes a key away."""
         path = self.inventory.with_name(f"{name}.yaml")
         path.write_text(yaml.safe_dump(_merged(self.declared, changes), sort_keys=False))
         return path
 
-    def drift(self) -> list[str]:
+    def drift(self, *arguments: str, inventory: Path | None = None) -> list[str]:
         """What `check` finds to differ, as `host: kind name [reason]`; [] when all is as declared."""
-        text = self.run("check", "--output", "json", code=None)
+        text = self.run("check", "--output", "json", *arguments, code=None, inventory=inventory)
         plan = json.loads(text)["plan"]
         assert not plan["failures"], plan["failures"]
         found = [
@@ -88,6 +136,21 @@ class Living:
         script = requests_script(url, count)
         lines = self.lab.exec(client, script, timeout=30 + 2.5 * count, check=False).stdout.splitlines()
         return Counter(line.split(" ")[0] for line in lines)
+
+    def pid(self, machine: str) -> str:
+        """Of the keepalived that runs there; "" for none."""
+        files = "/run/keepalived.pid /run/keepalived/keepalived.pid"
+        return self.sh(machine, f"cat {files} 2>/dev/null | head -n 1", check=False).strip()
+
+    def table(self, machine: str) -> set[str]:
+        """The IPVS table of a director, a set of lines as `ipvsadm -Sn` writes them."""
+        return set(self.sh(machine, "ipvsadm -Sn").splitlines())
+
+    def picture(self, machine: str) -> dict[str, Any]:
+        """All that a machine is made of: its files, sysctls, addresses, routes, table and services."""
+        script = f"exec python3 - <<'EOF'\n{_PICTURE}\nEOF"
+        seen: dict[str, Any] = json.loads(self.sh(machine, script))
+        return seen
 
     def answering_macs(self, client: str, vip: str) -> set[str]:
         """The MAC addresses that answer ARP for a VIP, asked again and again."""
