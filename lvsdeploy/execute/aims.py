@@ -57,6 +57,7 @@ class Scene:
     declared: Director | RealServer
     observation: Observation
     options: Options = Options()
+    keeps_leaving: bool = False  # addresses that go stay for now
 
     @property
     def host(self) -> str:
@@ -91,6 +92,7 @@ class Scene:
             busy=self.observation.busy,
             unfinished=self.observation.unfinished,
             adopt=self.options.adopt,
+            keeps_leaving=self.keeps_leaving,
             drain=self.options.drain,
             stamp=self.options.stamp,
         )

@@ -164,14 +164,20 @@ class Session:
         course = _Course()
         real_servers = [h for h in self.hosts if h.role is Role.REAL_SERVER]
         with self._interruption:
-            withdrawing = [h for h in real_servers if _withdraws(h)]
+            withdrawing = [h for h in real_servers if _withdraws(h) and not self._would_cut_off(h)]
+            moving = [h for h in real_servers if _moves(h)]
+            _keep_leaving(moving, until_later=True)
             rerouted = [] if self._gateway_is_up() else [h for h in real_servers if _changes_route(h)]
             first = [h for h in real_servers if h not in withdrawing and h not in rerouted]
             self._waves(first, course)
-            self._change_directors(self._not_ready(first), course)
+            not_changed = {failure.host for failure in course.left}  # waves that were stopped
+            not_ready = self._not_ready(first)
+            not_ready += [h.name for h in first if h.name in not_changed and h.name not in not_ready]
+            self._change_directors(not_ready, course)
             if any(h.changed for h in self._directors_in_order()):
                 self._let_vrrp_settle()
-            self._withdraw([h for h in withdrawing if h not in rerouted], course)
+            _keep_leaving(moving, until_later=False)
+            self._withdraw([h for h in (*withdrawing, *moving) if h not in rerouted], course)
             self._reroute(rerouted, course)
         return Applied(
             changed=tuple(before[h.name] for h in self.hosts if h.changed),
@@ -206,6 +212,10 @@ class Session:
             return
         why = f"it gives up a VIP, and directors may still send packets there: {', '.join(waiting)}"
         course.left += [_left(h, why, self._without(waiting)) for h in real_servers]
+
+    def _would_cut_off(self, host: Host) -> bool:
+        """Without directors nobody holds the gateway that this host, and perhaps we, are reached through."""
+        return not self.aim.declared and _changes_route(host)
 
     def _gateway_is_up(self) -> bool:
         """A director holds the inside gateway, or nobody can tell: no director is among the hosts."""
@@ -383,10 +393,29 @@ def _changes_route(host: Host) -> bool:
 
 def _withdraws(host: Host) -> bool:
     """A VIP that was declared goes from this host, and none comes."""
+    comes, goes = _addresses(host)
+    return goes and not comes
+
+
+def _moves(host: Host) -> bool:
+    """A VIP that was declared goes from this host, and another comes."""
+    comes, goes = _addresses(host)
+    return goes and comes
+
+
+def _addresses(host: Host) -> tuple[bool, bool]:
+    """Does a VIP come, and does one that was declared go."""
     changes = host.plan.changes if host.plan is not None else ()
     addresses = [change for change in changes if change.kind is Kind.ADDRESS]
     comes = any(change.action is Action.CREATE for change in addresses)
-    return not comes and any(change.reason is Reason.LEFT_OVER for change in addresses)
+    return comes, any(change.reason is Reason.LEFT_OVER for change in addresses)
+
+
+def _keep_leaving(hosts: Iterable[Host], *, until_later: bool) -> None:
+    """VIPs that go stay until the directors have followed."""
+    for host in hosts:
+        host.keeps_leaving = until_later
+        host.plan_anew()
 
 
 def _left(host: Host, why: str, hint: str = "") -> Failure:

@@ -55,6 +55,7 @@ class Host:
     failure: Failure | None = None
     changed: bool = False
     recovered: str = ""  # whose broken transaction was put back here
+    keeps_leaving: bool = False  # addresses that go stay for now: directors still send packets to them
     under_way: bool = False  # being changed at this moment
     _connection: Connection | None = field(default=None, repr=False)
     _armed: str = ""  # the token of a change that waits to be confirmed
@@ -126,6 +127,12 @@ class Host:
         if self._armed:
             with self._failing():
                 raise self._put_back(ChangeFailed(self.name, why))
+
+    def plan_anew(self) -> None:
+        """The plan from what was last seen, when something else has changed than the host."""
+        if self.observation is not None:
+            scene = Scene(self.cluster, self.declared, self.observation, self.options, self.keeps_leaving)
+            self.plan = self.aim.plan(scene)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -295,7 +302,7 @@ class Host:
         if set(self._request().files) - set(request.files):
             self._read()  # the record names more that is needed
             return
-        self.plan = self.aim.plan(Scene(self.cluster, self.declared, observation, self.options))
+        self.plan_anew()
 
 
 def as_failure(error: HostError) -> Failure:

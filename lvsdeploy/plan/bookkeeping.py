@@ -109,7 +109,7 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
         sysctls={
             key: RecordedSysctl(value, _sysctl_before(context, key)) for key, value in desired.sysctls.items()
         },
-        addresses={address: _was_there(context, address) for address in desired.addresses},
+        addresses={a: _was_there(context, a) for a in desired.addresses | context.staying},
         route=_route(context),
         units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
         packages=tuple(sorted({*record.packages, *(c.name for c in changes if c.kind is Kind.PACKAGE)})),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lvsdeploy.record import Goal
     from lvsdeploy.state.facts import Facts
     from lvsdeploy.state.host import HostState
+    from lvsdeploy.state.network import Address
 
 NOBODY = Stamp("00000000T000000Z-0000", "", "")
 """Stands for who applies where nobody does: a plan, a check."""
@@ -36,12 +37,22 @@ class Context:
     busy: str = ""  # who changes the host at this moment
     unfinished: str = ""  # whose apply broke off there
     adopt: bool = False  # files that somebody else wrote may be taken over
+    keeps_leaving: bool = (
+        False  # addresses that are no longer declared stay for now: directors still use them
+    )
     drain: int = 0  # seconds that connections of a destination get before it goes
     stamp: Stamp = NOBODY
 
     @property
     def desired(self) -> HostState:
         return self.goal.state
+
+    @property
+    def staying(self) -> frozenset[Address]:
+        """Addresses of ours that are no longer declared, and stay for now."""
+        if not self.keeps_leaving:
+            return frozenset()
+        return frozenset(self.record.addresses.keys() - self.desired.addresses) & self.actual.addresses
 
     @property
     def as_recorded(self) -> bool:

@@ -29,7 +29,7 @@ def address_changes(context: Context) -> Iterator[Change]:
             steps=(Step(Phase.ADDRESS, ("address_add", *_words(wanted))),),
         )
     held = {address.address.ip: address for address in desired}
-    for there in sorted(actual - desired, key=_order):
+    for there in sorted(actual - desired - context.staying, key=_order):
         right = held.get(there.address.ip)
         recorded = there in context.record.addresses
         if right is None and (not recorded or _is_not_ours_alone(context, there)):
