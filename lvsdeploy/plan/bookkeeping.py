@@ -69,11 +69,9 @@ def plan(context: Context, changes: Sequence[Change]) -> WrittenDown:
         steps, action = tuple(_write(context, wanted, changes)), Action.UPDATE if there else Action.CREATE
     if changes:
         return WrittenDown(steps)
-    reason = context.reason(as_recorded=context.as_recorded)
-    if context.record.problem:
-        reason = Reason.FOREIGN
-    detail = "; ".join(_news(context, wanted)) if action is not Action.DELETE else ""
-    return WrittenDown((), (Change(Kind.RECORD, path, action, reason, detail, steps=steps),))
+    detail = "; ".join(_news(context, wanted)) if action is Action.UPDATE else ""
+    change = Change(Kind.RECORD, path, action, _reason(context, wanted), detail, steps=steps)
+    return WrittenDown((), (change,))
 
 
 def findings(context: Context) -> Iterator[Finding]:
@@ -268,12 +266,28 @@ def _line(change: Change) -> str:
     return f"{change.action.value} {change.kind.value} {change.name} [{change.reason.value}]"
 
 
+def _reason(context: Context, wanted: Record) -> Reason:
+    """Why the record alone differs."""
+    if wanted.empty:
+        return Reason.LEFT_OVER
+    if context.record.problem:
+        return Reason.FOREIGN
+    # Other hosts in the inventory need not mean another file here.
+    declared = {"hosts", "former", "drained"} & set(_parts(context, wanted))
+    return context.reason(as_recorded=context.as_recorded and not declared)
+
+
+def _parts(context: Context, wanted: Record) -> list[str]:
+    """The parts of the record that will be others."""
+    names = [field.name for field in fields(Record) if field.compare]
+    return [name for name in names if getattr(wanted, name) != getattr(context.record, name)]
+
+
 def _news(context: Context, wanted: Record) -> list[str]:
     """What of the record is not as it should be."""
     if not context.record.known:
         return []
-    parts = [f.name for f in fields(Record) if f.compare]
-    other = [name for name in parts if getattr(wanted, name) != getattr(context.record, name)]
+    other = _parts(context, wanted)
     return [*([f"{', '.join(other)}: to be written down"] if other else []), *_spoiled(context, wanted)]
 
 
