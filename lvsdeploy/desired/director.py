@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.keepalived import keepalived_conf
-from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, sysctl_path
+from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
 from lvsdeploy.desired.roles import nat_in_use
 from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.sysctl import conf
+from lvsdeploy.state.sysctl import conf, ipvs
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def director_modules(cluster: Cluster) -> tuple[str, ...]:
 def director_state(
     cluster: Cluster, director: Director, templates: Templates, table: Mapping[ServiceKey, VirtualService]
 ) -> HostState:
-    """A keepalived with its configuration, the IPVS `table` it makes, and in NAT the sysctls."""
+    """A keepalived with its configuration, the IPVS `table` it makes, and the sysctls of both."""
     secret = cluster.vrrp.password is not None
     configuration = File(
         path=KEEPALIVED_CONF,
@@ -40,19 +40,22 @@ def director_state(
         mode=0o600 if secret else 0o644,
         secret=secret,
     )
-    files = [configuration]
-    sysctls = _sysctls(cluster, director)
-    if sysctls:
-        files.append(
-            File(
-                path=sysctl_path(cluster.name),
-                content=templates.render(
-                    "sysctl/director.conf.j2",
-                    cluster=cluster.name,
-                    redirect_keys=[_in_file(key) for key in sysctls if key != _FORWARD],
-                ),
-            )
-        )
+    routing, balancing = _routing(cluster, director), _balancing(cluster)
+    sysctls = {**routing, **balancing}
+    files = [
+        configuration,
+        File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
+        File(
+            path=sysctl_path(cluster.name),
+            content=templates.render(
+                "sysctl/director.conf.j2",
+                cluster=cluster.name,
+                redirect_keys=[_in_file(key) for key in routing if key != _FORWARD],
+                nat=bool(routing),
+                reuse_mode=balancing.get(_REUSE_MODE),
+            ),
+        ),
+    ]
     return HostState(
         programs=PROGRAMS,
         files={file.path: file for file in sorted(files, key=lambda file: file.path)},
@@ -63,9 +66,27 @@ def director_state(
 
 
 _FORWARD = "net.ipv4.ip_forward"
+_NO_DESTINATION = ipvs("expire_nodest_conn")
+_REUSE_MODE = ipvs("conn_reuse_mode")
+_RESCHEDULE_CLOSING = 3
 
 
-def _sysctls(cluster: Cluster, director: Director) -> dict[str, int]:
+def _balancing(cluster: Cluster) -> dict[str, int]:
+    """What it takes that a real server can be removed, or its weight changed, without a lost request.
+
+    https://docs.kernel.org/networking/ipvs-sysctl.html (expire_nodest_conn, conn_reuse_mode)
+    """
+    # The director remembers a closed connection for two minutes. To a new one from the same client's port
+    # it would hold: the packet would go to a real server that is no more, and be dropped.
+    sysctls = {_NO_DESTINATION: 1}
+    # In DR it sees no FIN of a real server, so such connections are in FIN_WAIT, and only mode 3 schedules
+    # them anew; otherwise clients that use few ports do not see a changed weight.
+    if any(service.mode is ForwardingMethod.DR for service in cluster.services):
+        sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
+    return sysctls
+
+
+def _routing(cluster: Cluster, director: Director) -> dict[str, int]:
     """What routing the two ways of NAT takes; nothing without NAT."""
     nat = nat_in_use(cluster)
     if nat is None:

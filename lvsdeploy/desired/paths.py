@@ -12,6 +12,11 @@ def sysctl_path(cluster: str) -> str:
     return f"/etc/sysctl.d/90-lvsdeploy-{cluster}.conf"
 
 
+def modules_path(cluster: str) -> str:
+    """Kernel modules to load at boot; systemd, OpenRC and Debian's kmod do it before sysctls are set."""
+    return f"/etc/modules-load.d/lvsdeploy-{cluster}.conf"
+
+
 def script_path(cluster: str) -> str:
     """The script that makes a machine a real server."""
     return f"/etc/lvsdeploy/{cluster}/real-server"

@@ -170,10 +170,7 @@ class Session:
             rerouted = [] if self._gateway_is_up() else [h for h in real_servers if _changes_route(h)]
             first = [h for h in real_servers if h not in withdrawing and h not in rerouted]
             self._waves(first, course)
-            not_changed = {failure.host for failure in course.left}  # waves that were stopped
-            not_ready = self._not_ready(first)
-            not_ready += [h.name for h in first if h.name in not_changed and h.name not in not_ready]
-            self._change_directors(not_ready, course)
+            self._change_directors(self._not_ready(first), course)
             if any(h.changed for h in self._directors_in_order()):
                 self._let_vrrp_settle()
             _keep_leaving(moving, until_later=False)
@@ -195,6 +192,8 @@ class Session:
             if _to_change(director) and not_ready:
                 why = f"not every real server is ready: {', '.join(not_ready)}"
                 course.left.append(_left(director, why, self._without(not_ready)))
+            elif _to_change(director) and course.stopped:  # by a health check: some wave was not begun
+                course.left.append(_left(director, course.stopped))
             elif _to_change(director) and failed:
                 why = f"directors are changed one after the other, and {', '.join(failed)} is not ready"
                 course.left.append(_left(director, why, self._without(failed)))

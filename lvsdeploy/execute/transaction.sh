@@ -152,6 +152,13 @@ sysctl_set() {
     return 1
 }
 
+# sysctl_of_module MODULE PATH VALUE: keys that are there once the module is loaded, which it stays. An older
+# one may not know the key.
+sysctl_of_module() {
+    modprobe "$1" || return 1
+    [ ! -e "$2" ] || sysctl_set "$2" "$3"
+}
+
 write_value() { printf '%s\n' "$2" >"$1"; }
 
 # Does the interface $1 hold the address $2? 1: no, 2: no telling.

@@ -13,7 +13,7 @@ from lvsdeploy.observe.observation import TABLE, Observation
 from lvsdeploy.printable import host_word, printable
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.sysctl import conf
+from lvsdeploy.state.sysctl import conf, ipvs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -157,6 +157,9 @@ class _Reader:
             words = line.split(" ")
             if words[0] == "ip_forward":
                 values["net.ipv4.ip_forward"] = int(words[1])
+                continue
+            if words[0] == "vs":
+                values[ipvs(words[1])] = int(words[2])
                 continue
             *numbers, interface = words
             for name, number in zip(_SYSCTLS, numbers, strict=True):

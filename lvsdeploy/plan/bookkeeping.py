@@ -30,6 +30,7 @@ from lvsdeploy.record import (
     read_record,
 )
 from lvsdeploy.state.file import File, FileKind
+from lvsdeploy.state.sysctl import IPVS, of_ipvs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,7 +177,10 @@ def _sysctl_before(context: Context, key: str) -> int | None:
     for record in (context.record, *context.others):
         if key in record.sysctls:
             return record.sysctls[key].before
-    return None if _record_was_lost(context) else context.actual.sysctls.get(key)
+    if _record_was_lost(context):
+        return None
+    before = context.actual.sysctls.get(key)
+    return IPVS.get(key.rpartition(".")[2]) if before is None and of_ipvs(key) else before
 
 
 def _was_there(context: Context, address: Address) -> bool:

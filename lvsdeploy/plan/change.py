@@ -57,6 +57,8 @@ class Step:
                 title = f"set {words[0]} to {words[1]}"
             case "install_package":
                 title = f"install {words[1]} with {words[0]}"
+            case "sysctl_of_module":
+                title = f"load {words[0]} and set {words[1]} to {words[2]}"
             case "quiesce":
                 title = f"take new connections away from {words[2]} of {words[1]}"
             case "give_back" | "route_back":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.state.sysctl import COMBINED, conf, effective, split
+from lvsdeploy.state.sysctl import COMBINED, conf, effective, of_ipvs, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ def changes(context: Context) -> Iterator[Change]:
     now = context.actual.sysctls
     after_all = {**now, **{key: value for key, value in wanted_keys.items() if _is_base(key)}}
     yield from _left_over(context)
+    yield from _not_loaded(context)
     for key, wanted in wanted_keys.items():
         in_effect = effective(now, key)
         if (
@@ -41,6 +42,22 @@ def changes(context: Context) -> Iterator[Change]:
             f"{_shown(context, key)}, declared {wanted}",
             steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(wanted))),),
         )
+
+
+def _not_loaded(context: Context) -> Iterator[Change]:
+    """Sysctls of ip_vs, where it is not loaded yet."""
+    if any(of_ipvs(key) for key in context.actual.sysctls):
+        return
+    for key, wanted in context.desired.sysctls.items():
+        if of_ipvs(key):
+            yield Change(
+                Kind.SYSCTL,
+                key,
+                Action.UPDATE,
+                context.reason(as_recorded=_recorded(context, key) == wanted),
+                f"ip_vs is not loaded yet, declared {wanted}",
+                steps=(Step(Phase.SYSCTL, ("sysctl_of_module", "ip_vs", _proc(key), str(wanted))),),
+            )
 
 
 def _left_over(context: Context) -> Iterator[Change]:
@@ -73,6 +90,8 @@ def findings(context: Context) -> Iterator[Finding]:
             f"the host has no interface {interface}; it has {there}", host=context.host
         )
     for key in lacking:
+        if of_ipvs(key):
+            continue  # the module is loaded with the change; an old kernel may lack one or the other
         if named.get(key) not in gone:
             yield codes.UNREAD.finding(f"sysctl {key} could not be read", host=context.host)
 

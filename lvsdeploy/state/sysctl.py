@@ -22,6 +22,21 @@ COMBINED = MAX_OF_ALL | OR_OF_ALL
 """Names whose value under `conf.all` takes part in the effective value of each interface."""
 
 
+_OF_IPVS = "net.ipv4.vs."
+IPVS = {"expire_nodest_conn": 0, "conn_reuse_mode": 1}
+"""Sysctls of the module ip_vs, which exist only once it is loaded, and what they are then."""
+
+
+def of_ipvs(key: str) -> bool:
+    """Whether a key is there only once the module ip_vs is loaded."""
+    return key.startswith(_OF_IPVS)
+
+
+def ipvs(name: str) -> str:
+    """The key of a sysctl of ip_vs."""
+    return _OF_IPVS + name
+
+
 def conf(interface: str, name: str) -> str:
     """The key of a per-interface sysctl; `interface` may be `all`."""
     return f"net.ipv4.conf.{interface}.{name}"
