@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lvsdeploy.cli.group import Verbs
-from lvsdeploy.cli.verbs import lvsdeploy
 from lvsdeploy.cli.reference import commands_page, main
+from lvsdeploy.cli.verbs import lvsdeploy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
 

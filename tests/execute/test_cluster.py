@@ -7,97 +7,30 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lvsdeploy.errors import Unreachable
+from lvsdeploy.errors import HostError, LvsdeployError, Unreachable
+from lvsdeploy.execute import cluster as cluster_module
+from lvsdeploy.execute.aims import Options, Remove
 from lvsdeploy.execute.cluster import Session
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
-from lvsdeploy.inventory import load
-from lvsdeploy.observe import Observation
-from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Reason
-from lvsdeploy.state.facts import Facts
-from lvsdeploy.state.host import HostState
+from lvsdeploy.record import Stamp
+from tests.execute.story import FILE, ROUTE, VIP_COMES, VIP_GOES, VIP_STRAY, inventory, story_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.plan.change import Change
     from lvsdeploy.ssh import Connector
-
-INVENTORY = """
-version: 1
-cluster: shop
-directors:
-  lvs1: {address: 192.0.2.2, interface: eth0, priority: 150}
-  lvs2: {address: 192.0.2.3, interface: eth0, priority: 100}
-real_servers:
-  web1: {address: 192.0.2.11}
-  web2: {address: 192.0.2.12}
-services:
-  http: {vip: 192.0.2.50, port: 80, real_servers: [web1, web2]}
-"""
-FILE = Change(Kind.FILE, "/etc/x", Action.UPDATE, Reason.DECLARED)
-VIP_GOES = Change(Kind.ADDRESS, "192.0.2.50/32 on lo", Action.DELETE, Reason.LEFT_OVER)
-VIP_STRAY = replace(VIP_GOES, name="192.0.2.50/32 on eth0", reason=Reason.DRIFT)
-VIP_COMES = Change(Kind.ADDRESS, "192.0.2.51/32 on lo", Action.CREATE, Reason.DECLARED)
-
-
-@dataclass
-class Story:
-    """What each host's plan is, what happens when it is read or changed, and who was changed, in order."""
-
-    cluster: Cluster
-    plans: dict[str, tuple[Change, ...]]
-    on_read: dict[str, Exception]
-    on_change: dict[str, Exception | Callable[[], object]]
-    changed: list[str]
-
-    def tell(self, *, parallel: int = 1) -> tuple[list[str], dict[str, str], dict[str, str]]:
-        """Runs plan and apply: (who was changed, why others were left, what failed)."""
-        hosts = frozenset(host.name for host in self.cluster.hosts())
-        with Session(self.cluster, cast("Connector", None), hosts=hosts, parallel=parallel) as session:
-            session.read()
-            result = session.apply()
-        left = {failure.host: failure.message for failure in result.left}
-        return self.changed, left, {failure.host: failure.message for failure in result.failures}
-
-    def read(self, host: Host) -> None:
-        if host.name in self.on_read:
-            raise self.on_read[host.name]
-        host.plan = HostPlan(host.name, host.role, self.plans.get(host.name, (FILE,)))
-
-    def change(self, host: Host) -> None:
-        self.changed.append(host.name)
-        happens = self.on_change.get(host.name)
-        if isinstance(happens, Exception):
-            raise happens
-        if happens is not None:
-            happens()
-        host.changed = True
-        host.plan = HostPlan(host.name, host.role)
+    from tests.execute.story import Story
 
 
 @pytest.fixture
 def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
-    path = tmp_path / "inventory.yaml"
-    path.write_text(INVENTORY)
-    story = Story(load(path).cluster, {}, {}, {}, [])
-
-    def read(host: Host, _connector: Any) -> None:
-        with host._failing():
-            story.read(host)
-
-    def change(host: Host) -> None:
-        story.change(host)
-
-    monkeypatch.setattr(Host, "read", read)
-    monkeypatch.setattr(Host, "_change", change)
-    return story
+    return story_of(tmp_path, monkeypatch, inventory())
 
 
 def test_real_servers_then_one_director_after_the_other(story: Story) -> None:
@@ -141,12 +74,30 @@ def test_a_vip_goes_from_real_servers_after_the_directors(story: Story) -> None:
     assert story.tell()[0] == ["web2", "lvs1", "lvs2", "web1"]
 
 
-@pytest.mark.parametrize("changes", [(VIP_STRAY,), (VIP_GOES, VIP_COMES)], ids=["stray", "one for another"])
+@pytest.mark.parametrize("changes", [(VIP_STRAY,), (VIP_COMES,)], ids=["stray", "new"])
 def test_a_vip_that_comes_or_never_belonged_there_does_not_wait(
     story: Story, changes: tuple[Change, ...]
 ) -> None:
     story.plans["web1"] = changes
     assert story.tell()[0] == ["web1", "web2", "lvs1", "lvs2"]
+
+
+def test_one_vip_for_another_comes_before_the_directors_and_goes_after_them(story: Story) -> None:
+    story.plans["web1"] = (VIP_GOES, VIP_COMES)
+    changed, left, failed = story.tell()
+    assert changed == ["web1", "web2", "lvs1", "lvs2", "web1"]
+    assert (left, failed) == ({}, {})
+    assert story.done["web1"] == {VIP_GOES, VIP_COMES}
+
+
+def test_one_vip_for_another_stays_half_way_while_a_director_has_failed(story: Story) -> None:
+    story.plans["web1"] = (VIP_GOES, VIP_COMES)
+    story.on_change["lvs1"] = Unreachable("lvs1", "gone")
+    changed, left, _ = story.tell()
+    assert changed == ["web1", "web2", "lvs1"]
+    assert story.done["web1"] == {VIP_COMES}
+    assert set(left) == {"lvs2", "web1"}
+    assert "directors may still send packets there: lvs1, lvs2" in left["web1"]
 
 
 def test_a_vip_stays_while_a_director_has_failed(story: Story) -> None:
@@ -205,12 +156,146 @@ def test_the_second_signal_leaves_although_threads_are_at_work() -> None:
     )
 
 
-def test_a_nat_section_that_no_service_uses_holds_nobody_back(tmp_path: Path) -> None:
-    inventory = tmp_path / "shop.yaml"
-    inventory.write_text(INVENTORY + "nat: {gateway: 10.2.0.1/24, interface: eth1}\n")
-    cluster = load(inventory).cluster
-    with Session(cluster, cast("Connector", None), hosts=frozenset({"lvs1", "web1"})) as session:
-        for host in session.hosts:
-            host.observation = Observation(Facts(), HostState())
-            host.plan = HostPlan(host.name, host.role, ())
-        assert session.apply().changed == ()
+NAT = "nat: {gateway: 10.2.0.1/24, interface: eth1}\n"
+
+
+def test_a_nat_section_that_no_service_uses_holds_nobody_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = story_of(tmp_path, monkeypatch, inventory(more=NAT))
+    story.plans["web1"] = (ROUTE,)
+    changed, left, _ = story.tell(without=("lvs2", "web2"))
+    assert (changed, left) == (["web1", "lvs1"], {})
+
+
+# --- destroy ------------------------------------------------------------------------------------------------
+
+
+def test_to_remove_is_directors_first(story: Story) -> None:
+    """Every host loses what it has; only when no director sends packets any more do the VIPs go."""
+    for name in ("web1", "web2"):
+        story.plans[name] = (FILE, VIP_GOES)
+    assert story.tell(aim=Remove())[0] == ["lvs1", "lvs2", "web1", "web2"]
+
+
+def test_to_remove_stops_before_real_servers_when_a_director_fails(story: Story) -> None:
+    for name in ("web1", "web2"):
+        story.plans[name] = (FILE, VIP_GOES)
+    story.on_change["lvs2"] = Unreachable("lvs2", "gone")
+    changed, left, _ = story.tell(aim=Remove())
+    assert changed == ["lvs1", "lvs2"]
+    assert set(left) == {"web1", "web2"}
+
+
+# --- the lease of a cluster ---------------------------------------------------------------------------------
+
+STAMP = Stamp("20261123T120000Z-0001", "2026-11-23T12:00:00Z", "ann@desk")
+
+
+class Lease:
+    """What holds a lease, as far as a session knows it."""
+
+    def __init__(self) -> None:
+        self.released = False
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Leases:
+    """Answers of hosts that are asked for the lease, in order: an owner, an error, None when given."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str | Exception | None]]
+    ) -> None:
+        self.asked: list[str] = []
+        self.given: list[Lease] = []
+        self._answers = answers
+        monkeypatch.setattr(Host, "lease", lambda host, _connector, stamp: self._answer(host, stamp))
+        monkeypatch.setattr(cluster_module, "LEASE_PAUSE", 0.01)
+
+    def _answer(self, host: Host, stamp: Stamp) -> tuple[Lease | None, str]:
+        assert stamp is STAMP
+        self.asked.append(host.name)
+        answers = self._answers.get(host.name, [None])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            return None, answer
+        self.given.append(Lease())
+        return self.given[-1], ""
+
+
+def session_of(story: Story) -> Session:
+    return Session(
+        story.cluster,
+        cast("Connector", None),
+        hosts=story.cluster.hosts(),
+        options=Options(stamp=STAMP),
+        progress=story.progress.append,
+    )
+
+
+def test_the_lease_is_on_the_first_director_and_ends_with_the_session(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(monkeypatch, {})
+    with session_of(story) as session:
+        session.lock()
+        assert [lease.released for lease in leases.given] == [False]
+    assert leases.asked == ["lvs1"]
+    assert leases.given[0].released
+
+
+def test_the_lease_is_on_the_next_one_when_the_first_director_cannot_be_asked(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off, odd = Unreachable("lvs1", "no answer"), HostError("lvs2", "a command ended early")
+    leases = Leases(monkeypatch, {"lvs1": [off], "lvs2": [odd]})
+    with session_of(story) as session:
+        session.lock()
+    assert leases.asked == ["lvs1", "lvs2", "web1"]
+    assert len(leases.given) == 1
+
+
+def test_without_any_host_that_answers_the_reading_tells(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = Unreachable("x", "no answer")
+    leases = Leases(monkeypatch, {name: [off] for name in ("lvs1", "lvs2", "web1", "web2")})
+    with session_of(story) as session:
+        session.lock(60)
+    assert leases.asked == ["lvs1", "lvs2", "web1", "web2"], "and nobody waits"
+    assert leases.given == []
+
+
+def test_a_lease_that_somebody_has_is_refused_with_his_name(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(monkeypatch, {"lvs1": ["bob@desk, apply since 2026-11-23T11:59:00Z"]})
+    with session_of(story) as session, pytest.raises(LvsdeployError) as refused:
+        session.lock()
+    assert str(refused.value) == (
+        "lvs1: the cluster is being changed by bob@desk, apply since 2026-11-23T11:59:00Z"
+    )
+    assert "--lock-timeout" in refused.value.hint
+    assert "Nothing was changed." in refused.value.hint
+    assert leases.asked == ["lvs1"], "nobody takes another host's lease instead"
+
+
+def test_a_lease_is_waited_for(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases = Leases(monkeypatch, {"lvs1": ["bob@desk, apply", "bob@desk, apply", None]})
+    with session_of(story) as session:
+        session.lock(60)
+    assert leases.asked == ["lvs1"] * 3
+    assert story.progress == ["lvs1: waiting for bob@desk, apply"], "told once"
+
+
+def test_a_lease_is_not_waited_for_longer_than_was_asked(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(monkeypatch, {"lvs1": ["bob@desk, apply"]})
+    with session_of(story) as session, pytest.raises(LvsdeployError, match="being changed by bob@desk"):
+        session.lock(0.1)
+    assert 2 < len(leases.asked) < 20
