@@ -6,6 +6,7 @@ The same cluster gives the same bytes, on any day and by any version that does n
 
 from lvsdeploy.desired.drained import known_drains, with_drained
 from lvsdeploy.desired.hosts import desired_goal, desired_state, probe_paths, render_all, unit_names
+from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
 from lvsdeploy.desired.table import expected_table
@@ -24,4 +25,5 @@ __all__ = [
     "route_is_managed",
     "unit_names",
     "with_drained",
+    "with_leaving",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import desired_goal, expected_table, probe_paths, unit_names
+from lvsdeploy.desired import desired_goal, expected_table, probe_paths, unit_names, with_leaving
 from lvsdeploy.desired.director import PROGRAMS, director_modules
 from lvsdeploy.inventory.model import Director
 from lvsdeploy.observe import Request
@@ -57,7 +57,7 @@ class Scene:
     declared: Director | RealServer
     observation: Observation
     options: Options = Options()
-    keeps_leaving: bool = False  # addresses that go stay for now
+    keeps_leaving: bool = False  # addresses and destinations that go stay for now
 
     @property
     def host(self) -> str:
@@ -131,9 +131,10 @@ class Aim:
     def plan(self, scene: Scene) -> HostPlan:
         """What has to change."""
         record, seen = scene.record, scene.observation
-        goal = desired_goal(
-            scene.cluster, scene.host, seen.facts, seen.state, drained=self._drains(record.drained)
-        )
+        cluster = scene.cluster
+        if scene.keeps_leaving and scene.role is Role.DIRECTOR:
+            cluster = with_leaving(cluster, seen.state.virtual_services or {})
+        goal = desired_goal(cluster, scene.host, seen.facts, seen.state, drained=self._drains(record.drained))
         return plan_host(scene.context(goal, record), scene.role)
 
 

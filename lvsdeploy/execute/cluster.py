@@ -294,7 +294,10 @@ class Session:
         if self._interruption.asked:
             return
         self._progress(f"{host.name}: changing")
-        host.change()
+        if host.plan is not None and host.plan.replaced and self.aim.declared:
+            self._add_first(host)
+        if host.failure is None:
+            host.change()
         if self.options.confirm and host.failure is None:
             if host.role is Role.DIRECTOR:
                 self._let_vrrp_settle()
@@ -305,6 +308,23 @@ class Session:
         if host.recovered:
             self._progress(f"{host.name}: put back what {host.recovered} had left undone")
         self._progress(f"{host.name}: {'failed' if host.failure else 'done'}")
+
+    def _add_first(self, director: Host) -> None:
+        """Where no destination of a service would stay: the new ones come beside the old ones first.
+
+        A new one gets clients after its first health check. If none passes, the old ones stay.
+        """
+        self._progress(f"{director.name}: new real servers beside the old ones")
+        _keep_leaving([director], until_later=True)
+        director.change()
+        _keep_leaving([director], until_later=False)
+        if director.failure is None and director.plan is not None and director.plan.replaced:
+            names = ", ".join(director.plan.replaced)
+            director.failure = Failure(
+                director.name,
+                f"no new real server of {names} passes its health check; the old ones stay beside them",
+                hint="See `lvsdeploy status`, and apply again when they serve.",
+            )
 
     def _readable_directors(self) -> list[Host]:
         return [h for h in self.hosts if h.role is Role.DIRECTOR and h.failure is None]
@@ -336,10 +356,10 @@ class Session:
     def _unsettled(self) -> bool:
         """Some VIP that the directors should balance is on none of them, or on two."""
         wanted = {
-            key.address
+            service.key.address
             for host in self._readable_directors()
             if host.plan is not None
-            for key in host.plan.balances
+            for service in host.plan.table
         }
         whole = self._whole()
         return any(

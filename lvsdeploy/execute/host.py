@@ -55,7 +55,7 @@ class Host:
     failure: Failure | None = None
     changed: bool = False
     recovered: str = ""  # whose broken transaction was put back here
-    keeps_leaving: bool = False  # addresses that go stay for now: directors still send packets to them
+    keeps_leaving: bool = False  # addresses and destinations that go stay for now
     under_way: bool = False  # being changed at this moment
     _connection: Connection | None = field(default=None, repr=False)
     _armed: str = ""  # the token of a change that waits to be confirmed
@@ -216,7 +216,7 @@ class Host:
             token=token,
             owner=_owner(self.options.stamp),
             probe=Program(*probe_command(request)),
-            table=request.table or (),
+            table=plan.table,
             record=manifest_path(self.cluster.name),
             expect=self.record.digest or "-",
             confirm=self.options.confirm if steps else 0,

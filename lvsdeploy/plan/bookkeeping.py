@@ -106,7 +106,8 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
             path: RecordedFile(file.digest, _before(context, path)) for path, file in desired.files.items()
         },
         sysctls={
-            key: RecordedSysctl(value, _sysctl_before(context, key)) for key, value in desired.sysctls.items()
+            **(record.sysctls if context.staying else {}),
+            **{key: RecordedSysctl(n, _sysctl_before(context, key)) for key, n in desired.sysctls.items()},
         },
         addresses={a: _was_there(context, a) for a in desired.addresses | context.staying},
         route=_route(context),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.state.ipvs import ServiceKey
+    from lvsdeploy.state.ipvs import VirtualService
 
 
 class Phase(IntEnum):
@@ -154,7 +154,8 @@ class HostPlan:
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     bookkeeping: tuple[Step, ...] = ()  # writes down what the changes did; nothing an operator decides on
-    balances: tuple[ServiceKey, ...] = ()  # what a director should balance afterwards
+    table: tuple[VirtualService, ...] = ()  # what a director's table is to hold, as far as it can be
+    replaced: tuple[str, ...] = ()  # virtual services of whose destinations none would stay
 
     @property
     def refused(self) -> bool:

@@ -38,5 +38,6 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         (*changes, *written_down.changes),
         tuple(findings),
         written_down.steps,
-        tuple(context.desired.virtual_services or ()),
+        table.expected(context),
+        table.replaced(context),
     )

@@ -62,6 +62,8 @@ def _not_loaded(context: Context) -> Iterator[Change]:
 
 def _left_over(context: Context) -> Iterator[Change]:
     """Values of ours that nothing declares any more, neither this cluster nor another one on this host."""
+    if context.staying:
+        return  # they hide these VIPs from ARP
     now = context.actual.sysctls
     for key, recorded in context.record.sysctls.items():
         if key in context.desired.sysctls or any(key in other.sysctls for other in context.others):

@@ -40,6 +40,38 @@ def changes(context: Context) -> Iterator[Change]:
             yield from _service_changes(context, doer, desired.get(key), actual.get(key))
 
 
+def expected(context: Context) -> tuple[VirtualService, ...]:
+    """What the table is to hold, without the destinations whose health check fails at present."""
+    return tuple(
+        replace(
+            service, destinations=tuple(d for d in service.destinations if not _failed(context, key, d.key))
+        )
+        for key, service in (context.desired.virtual_services or {}).items()
+    )
+
+
+def replaced(context: Context) -> tuple[str, ...]:
+    """The virtual services that have destinations now, and none of them afterwards, but others.
+
+    Taken out and in at once, there would be nobody to serve until the first health check of a new one.
+    """
+    actual = context.actual.virtual_services or {}
+    return tuple(
+        str(key)
+        for key, wanted in (context.desired.virtual_services or {}).items()
+        if key in actual
+        and any(d.weight and not _is_sorry_server(context, key, d.key) for d in actual[key].destinations)
+        and any(d.weight for d in wanted.destinations)
+        and not _something_stays(wanted, actual[key])
+    )
+
+
+def _something_stays(wanted: VirtualService, there: VirtualService) -> bool:
+    """A destination that serves now goes on to."""
+    declared = {d.key for d in wanted.destinations if d.weight}
+    return any(d.weight and d.key in declared for d in there.destinations)
+
+
 def findings(context: Context) -> Iterator[Finding]:
     """Destinations that a health check keeps out of the table, and what is not ours to change."""
     desired, actual = context.desired.virtual_services, context.actual.virtual_services
@@ -246,7 +278,11 @@ def _destination_changes(
             Action.DELETE,
             doer.reason(Action.DELETE),
             "in the kernel, and not declared",
-            steps=(*doer.drain(key, current), *doer.steps((_delete(key, current), _add(key, current)))),
+            # Nothing new goes to what leaves, if there is somebody else to take it.
+            steps=(
+                *(doer.drain(key, current) if _something_stays(wanted, there) else ()),
+                *doer.steps((_delete(key, current), _add(key, current))),
+            ),
         )
 
 

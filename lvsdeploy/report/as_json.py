@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 _HIDDEN: dict[type[Any], tuple[str, ...]] = {
     Change: ("steps",),
-    HostPlan: ("bookkeeping", "balances"),
+    HostPlan: ("bookkeeping", "table", "replaced"),
 }
 """What is no part of an answer: contents of files, secrets among them."""
 
