@@ -411,23 +411,23 @@ def _changes_route(host: Host) -> bool:
 
 
 def _withdraws(host: Host) -> bool:
-    """A VIP that was declared goes from this host, and none comes."""
-    comes, goes = _addresses(host)
+    """A VIP that was declared, or the way back of NAT's replies, goes from this host, and no VIP comes."""
+    comes, goes = _comes_and_goes(host)
     return goes and not comes
 
 
 def _moves(host: Host) -> bool:
-    """A VIP that was declared goes from this host, and another comes."""
-    comes, goes = _addresses(host)
+    """One of them goes from this host, and a VIP comes."""
+    comes, goes = _comes_and_goes(host)
     return goes and comes
 
 
-def _addresses(host: Host) -> tuple[bool, bool]:
-    """Does a VIP come, and does one that was declared go."""
+def _comes_and_goes(host: Host) -> tuple[bool, bool]:
+    """Does a VIP come, and does something go that directors still count on."""
     changes = host.plan.changes if host.plan is not None else ()
-    addresses = [change for change in changes if change.kind is Kind.ADDRESS]
-    comes = any(change.action is Action.CREATE for change in addresses)
-    return comes, any(change.reason is Reason.LEFT_OVER for change in addresses)
+    comes = any(c.kind is Kind.ADDRESS and c.action is Action.CREATE for c in changes)
+    goes = any(c.kind in (Kind.ADDRESS, Kind.ROUTE) and c.reason is Reason.LEFT_OVER for c in changes)
+    return comes, goes
 
 
 def _keep_leaving(hosts: Iterable[Host], *, until_later: bool) -> None:

@@ -54,6 +54,7 @@ guard() {
     trap 'rm -rf "$work"' EXIT
     end=$(($(uptime) + $1))
     lock=$base/lock
+    trap 'exit 1' TERM # a shutdown does not wait for it; the next apply finds the journal
     write_line "$$" "$journal/guard" || return 1
     while { read -r holder _ <"$lock"; } 2>/dev/null && [ "$holder" != "$$" ]; do
         [ -e "$armed" ] || return 1
@@ -66,6 +67,7 @@ guard() {
         fi
     done
     while [ -e "$armed" ] && [ "$(uptime)" -lt "$end" ]; do nap; done
+    trap '' TERM
     if mv "$armed" "$journal/expired.$token"; then
         put_all_back expired
         rm -f "$lock"

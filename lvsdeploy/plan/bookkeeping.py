@@ -202,7 +202,7 @@ def _unit_before(context: Context, name: str) -> RecordedUnit:
 def _route(context: Context) -> RecordedRoute | None:
     routes = context.desired.routes
     if not routes or not context.goal.route_is_managed or routes[0].via is None:
-        return None
+        return context.record.route if context.keeps_leaving else None
     for record in (context.record, *context.others):
         if record.route is not None:
             return RecordedRoute(routes[0].via, record.route.before)

@@ -93,6 +93,7 @@ def _route_left_over(context: Context) -> Iterator[Change]:
     preferred = _preferred(context.actual.routes)
     if (
         recorded is None
+        or context.keeps_leaving
         or any(other.route is not None for other in context.others)
         or [route.via for route in preferred] != [recorded.via]
         or (recorded.before and recorded.before == preferred[0].words)
