@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CONF = "/etc/keepalived/keepalived.conf"
 SYSCTL_D = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
+MODULES = "/etc/modules-load.d/lvsdeploy-shop.conf"
 SCRIPT = "/etc/lvsdeploy/shop/real-server"
 UNIT = "/etc/systemd/system/lvsdeploy-shop.service"
 RECORD = "/var/lib/lvsdeploy/shop/manifest.json"
@@ -42,7 +43,10 @@ FACTS = Facts(
     available_modules=frozenset({"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}),
     links={"lo": True, "eth0": True, "eth1": True},
 )
-FOLDERS = ("/etc", "/etc/init.d", "/etc/sysctl.d", "/etc/systemd", "/etc/systemd/system", "/var", "/var/lib")
+FOLDERS = (
+    *("/etc", "/etc/init.d", "/etc/modules-load.d", "/etc/sysctl.d", "/etc/systemd", "/etc/systemd/system"),
+    *("/var", "/var/lib"),
+)
 STAMP = Stamp("20261123T150634Z-1a2b", "2026-11-23T15:06:34Z", "ann@desk", inventory="ab" * 32)
 FIRST = Stamp("20261101T080000Z-0001", "2026-11-01T08:00:00Z", "ann@desk")
 """The apply that made a converged host what it is."""
@@ -155,7 +159,7 @@ def declared_anew(before: Context, cluster: Cluster, *, drained: Iterable[Draine
 
 def given_up(before: Context) -> Context:
     """The same host when nothing of lvsdeploy is to stay on it."""
-    return replace(before, goal=Goal())
+    return replace(before, goal=Goal(), forgets=True)
 
 
 def declared(context: Context, **parts: Any) -> Context:

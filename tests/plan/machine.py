@@ -12,6 +12,7 @@ from lvsdeploy.observe import network
 from lvsdeploy.observe.ipvs_table import parse, render
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.network import Address
+from lvsdeploy.state.sysctl import IPVS, ipvs
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -134,6 +135,12 @@ class Machine:
         assert key in self.state.sysctls
         self._change(sysctls={**self.state.sysctls, key: int(value)})
         self._shows_vips |= key == "net.ipv4.conf.all.arp_ignore" and not int(value)
+
+    def _sysctl_of_module(self, module: str, path: str, value: str) -> None:
+        assert module == "ip_vs"
+        loaded = {ipvs(name): default for name, default in IPVS.items()}
+        self._change(sysctls={**loaded, **self.state.sysctls})
+        self._sysctl_set(path, value)
 
     def _address_add(self, interface: str, address: str) -> None:
         new = Address(interface, ip_interface(address))

@@ -30,6 +30,7 @@ from tests.desired import clusters
 from tests.plan.hosts import (
     CONF,
     FIRST,
+    MODULES,
     RECORD,
     SCRIPT,
     STAMP,
@@ -52,6 +53,7 @@ from tests.plan.hosts import (
     without,
     writing,
 )
+from tests.plan.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,7 +122,7 @@ def test_of_a_real_server() -> None:
 
 def test_of_a_director() -> None:
     record = written(untouched(SHOP, "lvs1"))
-    assert set(record.files) == {CONF}
+    assert set(record.files) == {CONF, MODULES, SYSCTL_D}
     assert record.hosts == {"web1": "192.0.2.11", "web2": "192.0.2.12", "lvs1": "192.0.2.2"}
     assert record.packages == ("ipvsadm", "keepalived")
     assert "/etc/keepalived" in record.folders
@@ -278,8 +280,24 @@ def test_nothing_of_ours_needs_no_record() -> None:
     assert (told(context), writing(context)) == ([], [])
 
 
-def test_with_the_last_thing_the_record_goes() -> None:
+def test_a_host_that_nothing_is_declared_for_any_more_can_be_gone_back_to() -> None:
     context = declared_anew(converged(SHOP, "web2"), ONE_SERVER)
+    record = written(context)
+    assert record.empty
+    assert [entry.stamp for entry in record.history] == [FIRST, STAMP]
+    assert record.folders == (
+        "/var/lib/lvsdeploy",
+        "/var/lib/lvsdeploy/shop",
+        "/var/lib/lvsdeploy/shop/history",
+    )
+    machine = Machine(context.actual, {})
+    after = seen(ONE_SERVER, "web2", machine.run(plan(context).steps()))
+    assert (told(after), writing(after), codes(after)) == ([], [], [])
+    assert told(given_up(after)) == [f"delete record {RECORD} [no longer declared]"]
+
+
+def test_with_the_last_thing_the_record_goes() -> None:
+    context = given_up(converged(SHOP, "web2"))
     assert writing(context) == [
         f"remove {RECORD}",
         f"remove /var/lib/lvsdeploy/shop/history/{FIRST.id}.json",

@@ -26,6 +26,7 @@ from tests.plan.hosts import (
     codes,
     converged,
     declared_anew,
+    given_up,
     plan,
     remembering,
     steps,
@@ -192,10 +193,10 @@ def test_a_host_in_no_service_any_more_is_cleared() -> None:
         f"delete file {SCRIPT} [no longer declared]",
         f"delete file {SYSCTL_D} [no longer declared]",
         f"delete file {UNIT} [no longer declared]",
-        "update sysctl net.ipv4.conf.all.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
         "update sysctl net.ipv4.conf.all.arp_announce [no longer declared]: is 2, was 0 before lvsdeploy",
-        "update sysctl net.ipv4.conf.eth0.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
+        "update sysctl net.ipv4.conf.all.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
         "update sysctl net.ipv4.conf.eth0.arp_announce [no longer declared]: is 2, was 0 before lvsdeploy",
+        "update sysctl net.ipv4.conf.eth0.arp_ignore [no longer declared]: is 1, was 0 before lvsdeploy",
         "delete address 192.0.2.50/32 on lo [no longer declared]",
         "delete service lvsdeploy-shop [no longer declared]",
     ]
@@ -208,7 +209,7 @@ def test_a_host_in_no_service_any_more_is_cleared() -> None:
         "manager_reload",
         *(
             f"sysctl_set /proc/sys/net/ipv4/conf/{key} 0"
-            for key in ("all/arp_ignore", "all/arp_announce", "eth0/arp_ignore", "eth0/arp_announce")
+            for key in ("all/arp_announce", "all/arp_ignore", "eth0/arp_announce", "eth0/arp_ignore")
         ),
     ]
 
@@ -243,6 +244,63 @@ def test_another_service_manager_s_unit_is_left_over() -> None:
     context = changed(context, files={**context.actual.files, init.path: init})
     assert told(context) == [f"delete file {init.path} [no longer declared]: edited since lvsdeploy wrote it"]
     assert steps(context) == [f"remove {init.path}"]
+
+
+BEFORE = "a" * 64
+COMES_BACK = "what stood there before lvsdeploy comes back"
+
+
+def adopted(path: str, **parts: Any) -> Context:
+    """A real server that is to be nothing any more; somebody else's file stood at `path` before us."""
+    context = given_up(web())
+    files = {**context.record.files, path: RecordedFile(context.record.files[path].sha256, BEFORE)}
+    return remembering(with_file(context, path, **parts) if parts else context, files=files)
+
+
+def test_what_stood_there_before_comes_back() -> None:
+    context = adopted(SYSCTL_D)
+    assert f"update file {SYSCTL_D} [no longer declared]: {COMES_BACK}" in told(context)
+    assert f"give_back {SYSCTL_D} {BEFORE}" in steps(context)
+    assert f"remove {SYSCTL_D}" not in steps(context)
+
+
+def test_what_stood_there_before_comes_back_over_an_edit() -> None:
+    line = f"update file {SYSCTL_D} [no longer declared]: edited since lvsdeploy wrote it; {COMES_BACK}"
+    assert line in told(adopted(SYSCTL_D, content=b"mine\n"))
+
+
+def test_what_stood_there_before_comes_back_where_ours_is_gone() -> None:
+    context = adopted(SYSCTL_D)
+    context = changed(context, files=without(context.actual.files, SYSCTL_D))
+    assert f"create file {SYSCTL_D} [no longer declared]: {COMES_BACK}" in told(context)
+
+
+def test_what_is_back_already_is_left_alone() -> None:
+    theirs = File(SYSCTL_D, b"theirs\n")
+    context = adopted(SYSCTL_D, content=theirs.content)
+    files = {**context.record.files, SYSCTL_D: RecordedFile("b" * 64, theirs.digest)}
+    assert not [words for words in steps(remembering(context, files=files)) if SYSCTL_D in words]
+
+
+def test_a_unit_s_file_that_comes_back_is_read_again() -> None:
+    words = steps(adopted(UNIT))
+    assert words.index(f"give_back {UNIT} {BEFORE}") < words.index("manager_reload")
+    assert "on_undo manager_reload" in words
+
+
+def test_a_file_that_another_cluster_has_is_not_ours_to_take_away() -> None:
+    context = given_up(lvs())
+    other = Record(path="x", cluster="blog", files={CONF: RecordedFile("b" * 64)})
+    assert [words for words in steps(context) if CONF in words]
+    assert not [words for words in steps(replace(context, others=(other,))) if CONF in words]
+
+
+def test_two_clusters_cannot_have_one_director() -> None:
+    other = Record(path="x", cluster="blog", files={CONF: RecordedFile("b" * 64)})
+    context = replace(with_file(lvs(), CONF, content=b"of blog\n"), others=(other,))
+    assert codes(context) == codes(replace(context, adopt=True)) == ["LVS525"]
+    assert plan(context).findings[0].summary == f"{CONF} belongs to cluster blog"
+    assert not [words for words in steps(context) if CONF in words]
 
 
 # --- what a new content calls for ---------------------------------------------------------------------------

@@ -10,12 +10,14 @@ import pytest
 
 from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Role
+from lvsdeploy.record import Drained, Record
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, codes, converged, fresh, on, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lvsdeploy.inventory.model import Cluster
-    from lvsdeploy.record import Record
     from lvsdeploy.state.host import HostState
 
 VIP = on("eth0", "192.0.2.50/32")
@@ -155,3 +157,75 @@ def test_a_gateway_that_no_service_needs_is_held_by_nobody() -> None:
 
 def test_hosts_that_were_not_read_are_not_judged() -> None:
     assert found(clusters.dr_two_directors(), {}) == []
+
+
+# --- what directors remember --------------------------------------------------------------------------------
+
+
+def remembered(**records: Mapping[str, object]) -> dict[str, Record]:
+    """Records by host, of which only some parts matter."""
+    return {name: Record(path="x", cluster="shop", **parts) for name, parts in records.items()}  # type: ignore[arg-type]
+
+
+def told(cluster: Cluster, records: dict[str, Record]) -> list[str]:
+    return found(cluster, {}, records)
+
+
+def test_a_host_that_was_removed_from_the_inventory() -> None:
+    cluster = clusters.dr_two_directors()
+    line = "cluster: LVS528 {} ({}) was a host of this cluster, and is not in the inventory any more"
+    web9 = line.format("web9", "192.0.2.19")
+    assert told(cluster, remembered(lvs1={"former": {"web9": "192.0.2.19"}})) == [web9]
+    # A plan tells before the first apply without it: then the record has it among the hosts.
+    assert told(cluster, remembered(lvs1={"hosts": {"web9": "192.0.2.19", "web1": "192.0.2.11"}})) == [web9]
+    both = remembered(lvs1={"former": {"web9": "192.0.2.19"}}, lvs2={"hosts": {"a": "192.0.2.18"}})
+    assert told(cluster, both) == [line.format("a", "192.0.2.18"), web9]
+    (finding,) = live.about_the_cluster(
+        cluster, {}, remembered(lvs1={"former": {"web9": "192.0.2.19"}}), whole=False
+    )
+    assert finding.fix == "Clean it: lvsdeploy destroy INVENTORY --limit 192.0.2.19"
+    assert (finding.is_error, finding.drift) == (False, False)
+
+
+@pytest.mark.parametrize("name", ["web1", "renamed"])
+def test_a_host_whose_address_is_still_in_the_inventory(name: str) -> None:
+    cluster = clusters.dr_two_directors()
+    assert (
+        told(cluster, remembered(lvs1={"former": {name: "192.0.2.11"}, "hosts": {name: "192.0.2.11"}})) == []
+    )
+
+
+def test_a_host_that_is_no_longer_managed_is_still_named() -> None:
+    cluster = clusters.nat_two_directors()
+    assert told(cluster, remembered(lvs1={"hosts": {"db2": "10.2.0.22"}})) == []
+
+
+def test_a_drain_that_only_one_director_knows() -> None:
+    cluster = clusters.dr_two_directors()
+    away = {"drained": (Drained("web1", "", "then", "ann"),)}
+    of_one = {"drained": (Drained("web1", "http", "then", "ann"),)}
+    later = {"drained": (Drained("web1", "", "later", "bob"),)}
+    line = "cluster: LVS529 web1{} is drained on {} and not on {}"
+    assert told(cluster, remembered(lvs1=away, lvs2={})) == [line.format("", "lvs1", "lvs2")]
+    assert told(cluster, remembered(lvs1={}, lvs2=of_one)) == [line.format(" of http", "lvs2", "lvs1")]
+    assert told(cluster, remembered(lvs1=away, lvs2=of_one)) == [
+        line.format("", "lvs1", "lvs2"),
+        line.format(" of http", "lvs2", "lvs1"),
+    ]
+    # Who drained it and when need not be the same.
+    assert told(cluster, remembered(lvs1=away, lvs2=later)) == []
+    assert told(cluster, remembered(lvs1={}, lvs2={})) == []
+
+
+def test_a_drain_that_means_nothing_any_more_is_not_told() -> None:
+    cluster = clusters.dr_two_directors()
+    gone = {"drained": (Drained("web9"), Drained("web1", "nothing"))}
+    assert told(cluster, remembered(lvs1=gone, lvs2={})) == []
+
+
+def test_directors_that_were_not_read_and_real_servers_have_no_say() -> None:
+    cluster = clusters.dr_two_directors()
+    away = {"drained": (Drained("web1"),)}
+    assert told(cluster, remembered(lvs1=away)) == []
+    assert told(cluster, remembered(lvs1=away, web1={})) == []
+    assert told(cluster, {**remembered(lvs1=away), "lvs2": Record()}) == []

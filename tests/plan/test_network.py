@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsdeploy.plan.bookkeeping import next_record
 from lvsdeploy.plan.change import Phase
+from lvsdeploy.record import Record, RecordedRoute
 from lvsdeploy.state.network import Route
 from tests.desired import clusters
 from tests.plan.hosts import (
@@ -17,14 +19,18 @@ from tests.plan.hosts import (
     codes,
     converged,
     declared_anew,
+    given_up,
     on,
     plan,
+    remembering,
+    routes,
     steps,
     told,
     untouched,
 )
 
 if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.plan.context import Context
 
 VIP = "192.0.2.50/32"
@@ -118,6 +124,41 @@ def test_a_vip_of_ipv6() -> None:
     assert steps(both) == ["address_del eth0 2001:db8::50/64"]
 
 
+# --- VIPs that stay for now ---------------------------------------------------------------------------------
+
+
+def moving(anew: Cluster) -> Context:
+    """A real server that gives up its VIP for another, while directors still send packets to the first."""
+    return replace(declared_anew(web(), anew), keeps_leaving=True)
+
+
+def test_a_vip_that_directors_still_use_stays_for_now() -> None:
+    anew = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}, vip=clusters.vip("192.0.2.77/32")))
+    context = moving(anew)
+    assert not [words for words in steps(context) if "address_del" in words]
+    assert "address_add lo 192.0.2.77/32" in steps(context)
+    record = next_record(context)
+    assert record.addresses == {on("lo", VIP): False, on("lo", "192.0.2.77/32"): False}
+    later = replace(context, keeps_leaving=False, record=record)
+    assert "address_del lo 192.0.2.50/32" in steps(later)
+    assert next_record(later).addresses == {on("lo", "192.0.2.77/32"): False}
+
+
+def test_what_hides_a_vip_that_stays_for_now_stays_too() -> None:
+    """A VIP of IPv6 needs no sysctls; the one of IPv4 that is still there would answer ARP without them."""
+    anew = clusters.cluster(
+        clusters.service("http", {clusters.WEB1: 1}, vip=clusters.vip("2001:db8::50/128")),
+    )
+    context = moving(anew)
+    assert context.desired.sysctls == {}
+    assert not [words for words in steps(context) if "sysctl_set" in words]
+    record = next_record(context)
+    assert record.sysctls == context.record.sysctls
+    later = steps(replace(context, keeps_leaving=False, record=record))
+    gone = later.index("address_del lo 192.0.2.50/32")
+    assert gone < later.index("sysctl_set /proc/sys/net/ipv4/conf/all/arp_ignore 0")
+
+
 # --- default routes -----------------------------------------------------------------------------------------
 
 
@@ -149,10 +190,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("routes", RIGHT)
-def test_routes_through_the_director(routes: tuple[Route, ...]) -> None:
-    assert told(db(*routes)) == []
-    assert (told(db(*routes, managed=False)), codes(db(*routes, managed=False))) == ([], [])
+@pytest.mark.parametrize("now", RIGHT)
+def test_routes_through_the_director(now: tuple[Route, ...]) -> None:
+    assert told(db(*now)) == []
+    assert (told(db(*now, managed=False)), codes(db(*now, managed=False))) == ([], [])
 
 
 @pytest.mark.parametrize(("routes", "now"), WRONG)
@@ -190,3 +231,127 @@ def test_reasons_of_a_route() -> None:
 
 def test_dr_real_servers_keep_their_route() -> None:
     assert told(changed(web(), routes=())) == []
+
+
+# --- default routes that were ours --------------------------------------------------------------------------
+
+PLAIN = ("default", "via", "192.0.2.1", "dev", "eth0", "proto", "static")
+OURS = "default via 10.2.0.1 dev eth0"
+
+
+def no_longer(before: tuple[str, ...], *now: str) -> Context:
+    """A NAT real server whose route is no longer ours to set; `before` is what was there before us."""
+    context = given_up(changed(db(), routes=routes(*now)))
+    return remembering(context, route=RecordedRoute(GATEWAY, before))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "line", "words"),
+    [
+        (
+            PLAIN,
+            [OURS],
+            (
+                "update route default via 10.2.0.1 dev eth0 [no longer declared]: "
+                "before lvsdeploy there was `default via 192.0.2.1 dev eth0 proto static`"
+            ),
+            "route_back 10.2.0.1 default via 192.0.2.1 dev eth0 proto static",
+        ),
+        (
+            (),
+            [OURS],
+            f"delete route {OURS} [no longer declared]: before lvsdeploy there was none",
+            "route_back 10.2.0.1",
+        ),
+        (
+            ("default", "via", "192.0.2.1", "dev", "eth0", "metric", "100"),
+            [OURS, "default via 192.0.2.1 dev eth0 metric 100"],
+            (
+                "update route default via 10.2.0.1 dev eth0 [no longer declared]: "
+                "before lvsdeploy there was `default via 192.0.2.1 dev eth0 metric 100`"
+            ),
+            "route_back 10.2.0.1 default via 192.0.2.1 dev eth0 metric 100",
+        ),
+    ],
+)
+def test_the_route_before_ours_comes_back(
+    before: tuple[str, ...], now: list[str], line: str, words: str
+) -> None:
+    context = no_longer(before, *now)
+    assert line in told(context)
+    assert words in steps(context)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (tuple(OURS.split()), [OURS]),
+        (PLAIN, ["default via 192.0.2.77 dev eth0"]),
+        (PLAIN, []),
+        ((), []),
+        (PLAIN, [OURS, "default via 192.0.2.1 dev eth1"]),
+    ],
+    ids=["it was like that", "somebody set another", "somebody removed it", "none, and none", "two ways"],
+)
+def test_a_route_that_is_not_ours_is_left_alone(before: tuple[str, ...], now: list[str]) -> None:
+    assert not [words for words in told(no_longer(before, *now)) if " route " in words]
+
+
+def test_a_route_whose_words_are_not_known_goes_all_the_same() -> None:
+    context = changed(no_longer(()), routes=(Route(GATEWAY, "eth0"),))
+    assert "route_back 10.2.0.1" in steps(context)
+
+
+def test_a_route_that_another_cluster_needs_stays() -> None:
+    context = no_longer(PLAIN, OURS)
+    other = Record(path="x", cluster="blog", route=RecordedRoute(GATEWAY, PLAIN))
+    assert not [w for w in told(replace(context, others=(other,))) if " route " in w]
+    assert [w for w in told(replace(context, others=(replace(other, route=None),))) if " route " in w]
+
+
+def test_a_route_that_is_only_checked_from_now_on_goes_back() -> None:
+    cluster = clusters.nat_two_directors()
+    nat = replace(clusters.INSIDE, configure_gateway=False)
+    context = declared_anew(db(*routes(OURS)), replace(cluster, nat=nat))
+    assert "route_back 10.2.0.1 default via 192.0.2.1 dev eth0 proto static" in steps(context)
+
+
+def test_what_another_cluster_found_is_what_was_before() -> None:
+    """The second cluster on a machine finds the first one's route, VIP and sysctls: none was there before."""
+    context = untouched(clusters.nat_two_directors(), "db1")
+    other = Record(path="x", cluster="blog", route=RecordedRoute(GATEWAY, PLAIN))
+    record = next_record(replace(changed(context, routes=routes(OURS)), others=(other,)))
+    assert record.route == RecordedRoute(GATEWAY, PLAIN)
+
+
+# --- VIPs that were there before, or that another cluster needs ---------------------------------------------
+
+BLOG = Record(path="x", cluster="blog", addresses={on("lo", VIP): False})
+
+
+def test_a_vip_that_another_cluster_needs_stays() -> None:
+    context = given_up(web())
+    assert f"address_del lo {VIP}" in steps(context)
+    assert f"address_del lo {VIP}" not in steps(replace(context, others=(BLOG,)))
+    elsewhere = replace(BLOG, addresses={on("lo", "192.0.2.51/32"): False})
+    assert f"address_del lo {VIP}" in steps(replace(context, others=(elsewhere,)))
+
+
+def test_a_vip_that_was_there_before_stays_and_outlives_our_script() -> None:
+    """`stop` of our script takes it off; the sysctls that hide it are still set when it comes back."""
+    context = remembering(given_up(web()), addresses={on("lo", VIP): True})
+    words = steps(context)
+    assert f"address_del lo {VIP}" not in words
+    stop = words.index("unit_stop lvsdeploy-shop")
+    assert words[stop + 1] == f"address_add lo {VIP}"
+    assert not [w for w in words[: stop + 1] if "sysctl_set" in w]
+
+
+def test_a_vip_that_was_there_before_and_went_stays_away() -> None:
+    context = remembering(given_up(web(without_vip=True)), addresses={on("lo", VIP): True})
+    assert not [words for words in steps(context) if "address_" in words]
+
+
+def test_vips_go_before_what_hides_them() -> None:
+    words = [step.words[0] for step in acting(given_up(web()))]
+    assert words.index("address_del") < words.index("unit_stop") < words.index("sysctl_set")

@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lvsdeploy.record import RecordedSysctl
+from lvsdeploy.plan.bookkeeping import next_record
+from lvsdeploy.record import Record, RecordedSysctl
 from lvsdeploy.state.sysctl import conf, effective, split
 from tests.desired import clusters
-from tests.plan.hosts import FACTS, changed, codes, converged, plan, remembering, steps, told, without
+from tests.plan.hosts import (
+    FACTS,
+    changed,
+    codes,
+    converged,
+    given_up,
+    plan,
+    remembering,
+    steps,
+    told,
+    untouched,
+    without,
+)
 
 if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
@@ -151,3 +164,55 @@ def test_a_sysctl_that_could_not_be_read() -> None:
     assert told(context) == []
     assert codes(context) == ["LVS504"] * 3
     assert [f.summary for f in plan(context).findings] == [f"sysctl {key} could not be read" for key in keys]
+
+
+# --- left over ----------------------------------------------------------------------------------------------
+
+KEY = f"{ALL}.arp_ignore"
+
+
+def left_over(now: int, before: int | None) -> list[str]:
+    """What happens to a value of ours (1) that nothing declares any more."""
+    context = given_up(host("web1", all__arp_ignore=now))
+    context = remembering(context, sysctls={KEY: RecordedSysctl(1, before)})
+    return [words for words in steps(context) if "sysctl_set" in words]
+
+
+@pytest.mark.parametrize("before", [0, 2, 8, -1])
+def test_the_value_before_ours_comes_back(before: int) -> None:
+    assert left_over(1, before) == [f"sysctl_set {PROC}/all/arp_ignore {before}"]
+
+
+@pytest.mark.parametrize(("now", "before"), [(1, 1), (1, None), (0, 0), (2, 0), (8, 1)], ids=str)
+def test_a_value_that_is_not_ours_is_left_alone(now: int, before: int | None) -> None:
+    """It was like that, nothing tells what was, or somebody has set another since."""
+    assert left_over(now, before) == []
+
+
+def test_a_key_that_is_gone_is_left_alone() -> None:
+    context = given_up(host("web1"))
+    context = changed(context, sysctls=without(context.actual.sysctls, KEY))
+    assert not [words for words in steps(context) if "all/arp_ignore" in words]
+
+
+def test_a_sysctl_that_another_cluster_needs_stays() -> None:
+    context = given_up(host("web1"))
+    words = f"sysctl_set {PROC}/all/arp_ignore 0"
+    assert words in steps(context)
+    other = Record(path="x", cluster="blog", sysctls={KEY: RecordedSysctl(1, 0)})
+    assert words not in steps(replace(context, others=(other,)))
+    assert f"sysctl_set {PROC}/all/arp_announce 0" in steps(replace(context, others=(other,)))
+
+
+def test_what_another_cluster_found_is_what_was_before() -> None:
+    other = Record(path="x", cluster="blog", sysctls={KEY: RecordedSysctl(1, 8)})
+    context = untouched(clusters.smallest(), "web1")
+    context = changed(context, sysctls={**context.actual.sysctls, KEY: 1})
+    assert next_record(context).sysctls[KEY] == RecordedSysctl(1, 1)
+    assert next_record(replace(context, others=(other,))).sysctls[KEY] == RecordedSysctl(1, 8)
+
+
+def test_an_interface_s_own_value_comes_back_too() -> None:
+    context = given_up(host("lvs1", eth1__send_redirects=0))
+    assert f"sysctl_set {PROC}/eth1/send_redirects 1" in steps(context)
+    assert "sysctl_set /proc/sys/net/ipv4/ip_forward 0" in steps(context)

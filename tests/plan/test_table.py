@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lvsdeploy.inventory.model import Protocol, Scheduler, SorryServer
 from lvsdeploy.observe.checkers import CheckedService, CheckerView
 from lvsdeploy.plan.change import Action, Phase, Reason
+from lvsdeploy.record import Drained
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from tests.desired import clusters
 from tests.plan.hosts import (
@@ -21,12 +22,14 @@ from tests.plan.hosts import (
     converged,
     declared_anew,
     plan,
+    seen,
     steps,
     told,
     untouched,
     with_file,
     without,
 )
+from tests.plan.machine import Machine, made_by
 
 if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
@@ -340,6 +343,134 @@ def test_a_foreign_table_is_refused_before_the_first_apply(case: str) -> None:
 def test_what_loses_nothing_is_not_foreign(there: VirtualService) -> None:
     fresh = untouched(clusters.smallest(), "lvs1")
     assert codes(changed(fresh, virtual_services={KEY: there})) == []
+
+
+# --- connections get time to end ----------------------------------------------------------------------------
+
+
+def without_web2(*services: VirtualService, **options: Any) -> Context:
+    """A director from whose service the inventory takes web2 away."""
+    anew = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}))
+    return replace(declared_anew(lvs(*(services or (SERVICE,)), **options), anew), drain=30)
+
+
+def waiting(context: Context) -> list[str]:
+    return [words for words in steps(context) if words.startswith(("quiesce", "await_quiet"))]
+
+
+def test_a_destination_that_goes_is_quiesced_first() -> None:
+    context = without_web2()
+    assert waiting(context) == ["quiesce -t 192.0.2.50:80 192.0.2.12:80 -g 1", "await_quiet 30"]
+    order = [words.split()[0] for words in steps(context)]
+    assert order == [
+        "stage",
+        "test_keepalived",
+        "on_undo",
+        "quiesce",
+        "await_quiet",
+        "place",
+        "unit_reload",
+        "await_table",
+    ]
+    phases = [step.phase for step in acting(context)]
+    assert phases == sorted(phases)
+
+
+def test_nobody_waits_unless_asked_to() -> None:
+    assert waiting(replace(without_web2(), drain=0)) == []
+
+
+def test_all_that_go_are_waited_for_together() -> None:
+    other = VirtualService(OTHER, "rr", destinations=(STRAY, replace(STRAY, address="192.0.2.78")))
+    assert waiting(without_web2(SERVICE, other)) == [
+        "quiesce -t 192.0.2.50:80 192.0.2.12:80 -g 1",
+        "quiesce -u 192.0.2.99:53 192.0.2.77:80 -m 2",
+        "quiesce -u 192.0.2.99:53 192.0.2.78:80 -m 2",
+        "await_quiet 30",
+    ]
+
+
+def test_what_goes_has_its_weight_back_when_the_change_is_undone() -> None:
+    context = without_web2(with_destinations(WEB1, replace(WEB2, weight=7)))
+    assert waiting(context)[0].endswith("192.0.2.12:80 -g 7")
+
+
+def test_what_stays_is_not_waited_for() -> None:
+    anew = clusters.cluster(
+        clusters.service("http", {clusters.WEB1: 5, clusters.WEB2: 1}, scheduler=Scheduler.RR)
+    )
+    assert waiting(replace(declared_anew(lvs(SERVICE), anew), drain=30)) == []
+    drained = declared_anew(lvs(SERVICE), clusters.smallest(), drained=[Drained("web2")])
+    assert waiting(replace(drained, drain=30)) == []
+
+
+def test_what_somebody_put_there_by_hand_goes_at_once() -> None:
+    context = replace(lvs(with_destinations(WEB1, WEB2, STRAY)), drain=30)
+    assert len(told(context)) == 1
+    assert waiting(context) == []
+
+
+def test_a_keepalived_that_does_not_run_has_no_connections_to_break() -> None:
+    context = without_web2()
+    stopped = replace(context.actual.units["keepalived"], active=False)
+    assert waiting(changed(context, units={"keepalived": stopped})) == []
+
+
+def test_a_machine_with_patience() -> None:
+    """The whole change, carried out: nothing goes from the table that still gets connections."""
+    context = without_web2()
+    machine = Machine(context.actual, made_by(context.actual, context.desired), patient=True)
+    assert machine.run(plan(context).steps()).virtual_services == context.desired.virtual_services
+    hasty = replace(context, drain=0)
+    with pytest.raises(AssertionError, match=r"192\.0\.2\.12"):
+        Machine(hasty.actual, made_by(hasty.actual, hasty.desired), patient=True).run(plan(hasty).steps())
+
+
+# --- drained real servers -----------------------------------------------------------------------------------
+
+
+def test_a_drain_reaches_configuration_and_table() -> None:
+    away = [Drained("web1", "", "2026-11-23T15:06:34Z", "ann@desk")]
+    context = declared_anew(lvs(SERVICE), clusters.smallest(), drained=away)
+    assert told(context) == [
+        f"update file {CONF} [changed in the inventory]: content",
+        (
+            f"update destination 192.0.2.11:80 of {KEY} [changed in the inventory]: "
+            "is `DR weight 1`, declared `DR weight 0`"
+        ),
+    ]
+    assert "-        weight 1" in plan(context).changes[0].diff
+    done = converged(clusters.smallest(), "lvs1", drained=away)
+    assert (told(done), codes(done), done.record.drained) == ([], [], tuple(away))
+
+
+def test_a_drained_real_server_that_fails_its_check_is_no_finding() -> None:
+    context = converged(clusters.smallest(), "lvs1", drained=[Drained("web1")])
+    context = replace(context, checkers=CheckerView({KEY: down(WEB1)}))
+    assert (told(context), codes(context)) == ([], [])
+
+
+def test_a_drain_that_somebody_undid_by_hand_is_drift() -> None:
+    context = converged(clusters.smallest(), "lvs1", drained=[Drained("web1")])
+    context = replace(changed(context, virtual_services={KEY: SERVICE}), checkers=CheckerView({KEY: BOTH_UP}))
+    assert told(context) == [
+        (
+            f"update destination 192.0.2.11:80 of {KEY} [changed on the host]: "
+            "is `DR weight 1`, declared `DR weight 0`"
+        )
+    ]
+
+
+def test_an_end_of_a_drain() -> None:
+    context = declared_anew(
+        converged(clusters.smallest(), "lvs1", drained=[Drained("web1")]), clusters.smallest()
+    )
+    machine = Machine(context.actual, made_by(context.desired))
+    after = seen(clusters.smallest(), "lvs1", machine.run(plan(context).steps()))
+    assert told(after) == []
+    assert after.record.drained == ()
+    kept = {path: file for path, file in after.actual.files.items() if path == CONF}
+    assert kept == {CONF: converged(clusters.smallest(), "lvs1").actual.files[CONF]}
 
 
 # --- tables that are nobody's business ----------------------------------------------------------------------

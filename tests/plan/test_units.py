@@ -6,18 +6,22 @@ from dataclasses import replace
 
 import pytest
 
+from lvsdeploy.inventory.model import RealServer
 from lvsdeploy.plan.change import Phase
 from lvsdeploy.record import RecordedUnit
 from lvsdeploy.state.facts import PackageManager, ServiceManager
 from lvsdeploy.state.unit import Unit
 from tests.desired import clusters
 from tests.plan.hosts import (
+    CONF,
     FACTS,
     acting,
     changed,
     codes,
     converged,
     declared,
+    declared_anew,
+    given_up,
     plan,
     remembering,
     steps,
@@ -107,7 +111,57 @@ def test_a_unit_nobody_asked_about_is_not_removed() -> None:
     context = converged(SHOP, "web1")
     claims = {**context.record.units, "keepalived": RecordedUnit()}
     assert "keepalived" not in context.actual.units
-    assert not [words for words in steps(remembering(context, units=claims)) if "keepalived" in words]
+    assert steps(remembering(context, units=claims)) == []
+
+
+BEFORE = [
+    (RecordedUnit(), ["unit_stop keepalived", "unit_disable keepalived"]),
+    (RecordedUnit(enabled=True), ["unit_stop keepalived"]),
+    (RecordedUnit(active=True), ["unit_disable keepalived"]),
+    (RecordedUnit(enabled=True, active=True), []),
+]
+
+
+@pytest.mark.parametrize(("before", "expected"), BEFORE)
+def test_keepalived_becomes_as_it_was_before(before: RecordedUnit, expected: list[str]) -> None:
+    """A director that becomes a real server, or nothing."""
+    real_server = RealServer("lvs1", clusters.LVS1.address, clusters.LVS1.dip, interface="eth0")
+    service = clusters.service("http", {real_server: 1})
+    anew = clusters.cluster(service, directors=(clusters.LVS2,), real_servers=(real_server,))
+    for was in (declared_anew(converged(SHOP, "lvs1"), anew), given_up(converged(SHOP, "lvs1"))):
+        context = remembering(was, units={"keepalived": before})
+        assert [words for words in steps(context) if words.endswith("keepalived")] == expected
+        lines = [line for line in told(context) if "service keepalived" in line]
+        assert lines == (["delete service keepalived [no longer declared]"] if expected else [])
+
+
+def test_a_keepalived_that_ran_before_goes_on_with_its_own_configuration() -> None:
+    context = given_up(converged(SHOP, "lvs1"))
+    context = remembering(
+        context,
+        sysctls={},
+        units={"keepalived": RecordedUnit(enabled=True, active=True)},
+        files={CONF: replace(context.record.files[CONF], before="a" * 64)},
+    )
+    assert steps(context) == [
+        "on_undo unit_reload keepalived",
+        f"give_back {CONF} {'a' * 64}",
+        "unit_reload keepalived",
+    ]
+    # One that somebody has stopped since cannot be reloaded, and is not started again.
+    stopped = changed(context, units={"keepalived": Unit("keepalived", enabled=True, active=False)})
+    assert steps(stopped) == [f"give_back {CONF} {'a' * 64}"]
+
+
+def test_a_keepalived_that_did_not_run_is_not_reloaded() -> None:
+    context = given_up(converged(SHOP, "lvs1"))
+    files = {CONF: replace(context.record.files[CONF], before="a" * 64)}
+    context = remembering(context, sysctls={}, files=files)
+    assert steps(context) == [
+        "unit_stop keepalived",
+        "unit_disable keepalived",
+        f"give_back {CONF} {'a' * 64}",
+    ]
 
 
 def test_services_of_others_are_nobody_s_business() -> None:
@@ -152,9 +206,10 @@ def test_a_fresh_director_gets_its_packages_first() -> None:
     assert order == [
         "install_package",
         "install_package",
-        "stage",
+        *["stage"] * 3,
         "test_keepalived",
-        "place",
+        *["place"] * 3,
+        *["sysctl_of_module"] * 2,
         "unit_enable",
         "unit_start",
         "await_table",
