@@ -8,7 +8,7 @@ FAULT=$2
 AT=$3
 disk=$cell/disk-$FAULT-$AT
 mkdir "$disk" "$disk.out"
-mount -t tmpfs -o size=512k disk "$disk" || exit 1
+mount -t tmpfs -o size=512k,nr_inodes=150 disk "$disk" || exit 1
 CALLS=$disk.out/calls
 export FAULT AT CALLS DISK="$disk" READER="$disk.out/reader" REAL="$cell/bin /usr/sbin /usr/bin /sbin /bin"
 plain=$cell/bin:$PATH:/usr/sbin:/sbin
@@ -88,7 +88,7 @@ found=$(place)
 echo "after $found"
 echo "answer $(verdict "$disk.out/answer")"
 [ "$found" != between ] || state | diff "$cell/before" - >&2
-rm -f "$disk/filler"
+rm -f "$disk"/filler*
 for _ in 1 2 3; do
     next=again
     case $found in declared | committed) next=nothing ;; esac
@@ -96,7 +96,10 @@ for _ in 1 2 3; do
     answer=$(verdict "$disk.out/answer")
     echo "next $answer"
     found=$(place)
-    case $answer in "done "*) break ;; esac
+    case $answer in
+    done\ *) break ;;
+    recovered*) echo "recovered $found" ;;
+    esac
 done
 echo "end $found"
 echo "left $(left_over)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -116,9 +117,14 @@ def test_a_guard_that_was_killed_does_not_hinder_a_confirmation(host: Namespace)
 
 
 def test_a_confirmation_that_was_killed_counts(host: Namespace) -> None:
-    assert host.apply(CHANGE, confirm=600).armed
+    """The guard, asleep until its time is over, must not undo it, and the next apply ends it."""
+    assert host.apply(CHANGE, confirm=2).armed
+    guard = int(host.sh("cut -d' ' -f1 /run/lvsdeploy/lock"))
+    os.kill(guard, signal.SIGSTOP)
     journal = "/var/lib/lvsdeploy/journal"
     host.sh(f"mv {journal}/armed.{TOKEN} {journal}/confirmed.{TOKEN}")
+    time.sleep(2)
+    os.kill(guard, signal.SIGCONT)
     wait_for(host, "! { read -r pid _ </run/lvsdeploy/lock && kill -0 $pid; } 2>/dev/null")
     assert host.apply().recovered == ""
     assert value(host) == "1"

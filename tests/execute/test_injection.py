@@ -61,6 +61,7 @@ class Cell:
     after: str  # before, declared, committed, between
     answer: str
     next: tuple[str, ...]  # what the following transactions answered
+    recovered: str  # what the state was after a recovery
     end: str
     left: str
     said: str
@@ -78,6 +79,7 @@ class Cell:
                 "leftovers": bool(self.left),
                 "half changed, and the next apply does not recover it": self.after == "between"
                 and self.kind != "recovered",
+                "a recovery left something": self.recovered != "before",
                 "more than one recovery": len(self.next) > 1 + (self.kind == "recovered"),
                 "something could not be put back": " no" in f"{self.answer} {' '.join(self.next)}",
                 "it said done": self.answer.startswith("done")
@@ -121,6 +123,7 @@ class Table:
             after=said["after"],
             answer=said["answer"].strip(),
             next=tuple(text.strip() for word, text in pairs if word == "next"),
+            recovered=said.get("recovered", "before"),
             end=said["end"],
             left=said["left"].strip(),
             said=f"{fault} {done.stderr}",

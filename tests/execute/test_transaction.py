@@ -233,7 +233,7 @@ def test_no_secret_stands_in_the_command_line() -> None:
     assert shlex.split(program.command)[0] == "sh"
 
 
-# --- what lasts: the journal, and what was there before -------------------------------------------------------
+# --- what lasts: the journal, and what was there before ---------------------------------------------------
 
 
 @pytest.fixture(params=SHELLS)
@@ -297,9 +297,8 @@ def test_an_undo_that_fails_is_told_and_is_not_in_the_way_for_ever(host: Namespa
 def test_a_journal_is_undone_by_the_words_of_its_writer(host: Namespace) -> None:
     with pytest.raises(AnswerInvalid):
         host.apply(Step(Phase.PREPARE, ("on_undo", "older_word", "x")), DIE)
-    host.sh(
-        "cd /var/lib/lvsdeploy/journal; { echo 'older_word() { echo \"$1\" >/run/older; }'; cat lib; } >l; mv l lib"
-    )
+    older = 'older_word() { echo "$1" >/run/older; }'
+    host.sh(f"cd /var/lib/lvsdeploy/journal; {{ echo '{older}'; cat lib; }} >l; mv l lib")
     outcome = host.apply()
     assert outcome.undone, outcome.detail
     assert host.sh("cat /run/older") == "x\n"
@@ -309,8 +308,9 @@ def test_words_that_were_not_written_whole_are_passed_over(host: Namespace, tmp_
     kept = tmp_path / "kept"
     kept.write_text("x")
     with pytest.raises(AnswerInvalid):
-        host.apply(Step(Phase.PREPARE, ("on_undo", "rm", "-f", f"{kept}-and-more")), DIE)
-    host.sh(f"printf '3\\nrm\\n-f\\n{kept}' >/var/lib/lvsdeploy/journal/undo.1")
+        host.apply(*(Step(Phase.PREPARE, ("on_undo", "rm", "-f", f"{kept}-{n}")) for n in "12"), DIE)
+    for number, cut in enumerate((f"4\\nrm\\n-f\\n{kept}\\n", f"3\\nrm\\n-f\\n{kept}"), 1):
+        host.sh(f"printf '{cut}' >/var/lib/lvsdeploy/journal/undo.{number}")
     assert host.apply().undone
     assert kept.exists()
 
@@ -379,7 +379,10 @@ def test_the_copy_of_an_adopted_file_is_given_back(host: Namespace, tmp_path: Pa
     assert conf.read_text() == "first"
 
 
-VETH = "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; ip address add 10.2.0.21/24 dev eth0; "
+VETH = (
+    "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; "
+    "ip address add 10.2.0.21/24 dev eth0; "
+)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ if [ "$number" -eq "$AT" ]; then
         kill -9 "-$GROUP"
         ;;
     fails) exit 1 ;;
-    full) cat /dev/zero >"$DISK/filler" 2>/dev/null ;;
+    full) # no room for a byte, nor for one more file
+        cat /dev/zero >"$DISK/filler" 2>/dev/null
+        while true 2>/dev/null >"$DISK/filler$number"; do number=$((number + 1)); done
+        ;;
     gone)
         read -r reader <"$READER"
         kill -9 "$reader"
