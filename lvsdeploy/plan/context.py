@@ -37,11 +37,10 @@ class Context:
     busy: str = ""  # who changes the host at this moment
     unfinished: str = ""  # whose apply broke off there
     adopt: bool = False  # files that somebody else wrote may be taken over
-    keeps_leaving: bool = (
-        False  # addresses that are no longer declared stay for now: directors still use them
-    )
+    keeps_leaving: bool = False  # what directors still count on stays for now, though no longer declared
     drain: int = 0  # seconds that connections of a destination get before it goes
     stamp: Stamp = NOBODY
+    forgets: bool = False  # what was applied here is not to be remembered: nobody will go back to it
 
     @property
     def desired(self) -> HostState:
