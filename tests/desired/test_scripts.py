@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from tests.desired import clusters, namespace
 from tests.desired.test_golden import GOLDEN
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lvsdeploy.state.network import Address
 
 SCRIPTS = sorted(
@@ -245,5 +244,7 @@ def test_sysctl_files_are_read(file: Path, program: str) -> None:
         pytest.skip(f"needs {program}")
     command = {"sysctl": "sysctl", "busybox": "busybox sysctl"}[program]
     result = namespace.run([f"{command} -p {file} >/dev/null"], interfaces=["eth0", "eth1", "eth0.100"])
-    assert result.stderr == ""
-    assert result.returncode == 0
+    no_ipvs = not Path("/proc/sys/net/ipv4/vs").exists()  # then its keys are rightly missed, and no others
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if not (no_ipvs and " /proc/sys/net/ipv4/vs/" in line)] == []
+    assert result.returncode == 0 or lines

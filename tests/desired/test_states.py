@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP_SYSCTL = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
+SHOP_MODULES = "/etc/modules-load.d/lvsdeploy-shop.conf"
 SHOP_SCRIPT = "/etc/lvsdeploy/shop/real-server"
 SHOP_UNIT = "/etc/systemd/system/lvsdeploy-shop.service"
 SHOP_INIT = "/etc/init.d/lvsdeploy-shop"
@@ -132,10 +133,12 @@ def test_hosts_that_are_not_ours(host: str) -> None:
     assert host not in render_all(cluster)
 
 
-def test_director_without_nat_has_no_sysctls() -> None:
+def test_director_without_nat_routes_nothing() -> None:
     state = desired_state(clusters.dr_two_directors(), "lvs1", Facts())
-    assert state.sysctls == {}
-    assert SHOP_SYSCTL not in state.files
+    assert state.sysctls == {"net.ipv4.vs.expire_nodest_conn": 1, "net.ipv4.vs.conn_reuse_mode": 3}
+    lines = settings_in(state.files[SHOP_SYSCTL].content)
+    assert lines == ["net.ipv4.vs.expire_nodest_conn = 1", "net.ipv4.vs.conn_reuse_mode = 3"]
+    assert state.files[SHOP_MODULES].content.decode().splitlines()[-1] == "ip_vs"
     assert state.programs == {"ip", "ipvsadm", "keepalived"}
     assert state.units == {"keepalived": Unit("keepalived", enabled=True, active=True)}
 
@@ -147,10 +150,35 @@ def test_nat_director_routes() -> None:
         "net.ipv4.conf.all.send_redirects": 0,
         "net.ipv4.conf.eth0.100.send_redirects": 0,
         "net.ipv4.conf.eth1.send_redirects": 0,
+        "net.ipv4.vs.expire_nodest_conn": 1,
     }
-    lines = state.files[SHOP_SYSCTL].content.decode().splitlines()
-    assert "net/ipv4/conf/eth0.100/send_redirects = 0" in lines
-    assert "net.ipv4.conf.eth1.send_redirects = 0" in lines
+    assert settings_in(state.files[SHOP_SYSCTL].content) == [
+        "net.ipv4.ip_forward = 1",
+        "net.ipv4.conf.all.send_redirects = 0",
+        "net/ipv4/conf/eth0.100/send_redirects = 0",
+        "net.ipv4.conf.eth1.send_redirects = 0",
+        "net.ipv4.vs.expire_nodest_conn = 1",
+    ]
+
+
+def test_every_sysctl_that_is_set_is_set_at_boot() -> None:
+    """But for a real server's interfaces: `all` is enough there, and which they are is found on the host."""
+    for build in clusters.CASES.values():
+        for host, state in render_all(build()).items():
+            files = [file for path, file in state.files.items() if path.startswith("/etc/sysctl.d/")]
+            at_boot = {
+                key.replace("/", ".")
+                for file in files
+                for key, _, _ in (line.partition(" = ") for line in settings_in(file.content))
+            }
+            interfaces = {key for key in state.sysctls if ".conf.eth0.arp_" in key}
+            assert at_boot == state.sysctls.keys() - interfaces, host
+
+
+def settings_in(content: bytes) -> list[str]:
+    """The lines of a file that are no comments."""
+    lines = content.decode().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def test_nat_that_no_service_uses_changes_nothing() -> None:
@@ -204,7 +232,8 @@ def test_probe_paths_hold_every_variant() -> None:
 
 def test_probe_asks_about_what_an_earlier_inventory_may_have_put_there() -> None:
     paths = probe_paths(clusters.smallest(), "lvs1")
-    assert dict(paths[SHOP_SYSCTL]) == {}
+    assert dict(paths[SHOP_SCRIPT]) == {}
+    assert dict(probe_paths(clusters.smallest(), "web1")[SHOP_MODULES]) == {}
     assert dict(paths[SHOP_UNIT]) == {}
     assert unit_names(clusters.smallest(), "lvs1") == ("keepalived", "lvsdeploy-shop")
     assert unit_names(clusters.smallest(), "web1") == ("lvsdeploy-shop",)
