@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -246,5 +247,5 @@ def test_sysctl_files_are_read(file: Path, program: str) -> None:
     result = namespace.run([f"{command} -p {file} >/dev/null"], interfaces=["eth0", "eth1", "eth0.100"])
     no_ipvs = not Path("/proc/sys/net/ipv4/vs").exists()  # then its keys are rightly missed, and no others
     lines = result.stderr.splitlines()
-    assert [line for line in lines if not (no_ipvs and " /proc/sys/net/ipv4/vs/" in line)] == []
+    assert [line for line in lines if not (no_ipvs and re.search("net[./]ipv4[./]vs/", line))] == []
     assert result.returncode == 0 or lines
