@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # $1: confirm or revert, $2: the token of the armed transaction, which frames the answer, too. Follows work.sh.
 # The library beside the journal does it: it is of the version that wrote it.
-journal=/var/lib/lvsdeploy/journal
+journal=/var/lib/lvsdeploy/.journal
 if [ -e "$journal/armed.$2" ]; then
     sh "$journal/lib" "$1" && exit
 fi

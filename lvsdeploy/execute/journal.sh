@@ -2,7 +2,7 @@
 # The journal: what undoes a transaction, on disk before each act. It outlives whoever wrote it; the next
 # transaction finds it, and undoes or ends what it tells of. Follows lock.sh.
 #
-#   journal/owner     who, since when
+#   .journal/owner     who, since when
 #   journal/boot      the boot id: what only the kernel held is gone after a reboot
 #   journal/lib       this very library, so that an undo is done by the version that wrote it
 #   journal/undo.N    how to undo, the last one first; commit.N: what is to be done at the commit
@@ -13,8 +13,8 @@
 # Undoing needs no room on the disk, and can be repeated: it may have been killed, or the act never done.
 
 state=/var/lib/lvsdeploy
-journal=$state/journal
-finished=$state/done
+journal=$state/.journal
+finished=$state/.done
 begun=
 undo_count=0
 commit_count=1000 # so that names sort as numbers do

@@ -184,7 +184,7 @@ done
 # --- transactions: who applies now, or whose apply broke off and left its journal ------------------------
 lock=/run/lvsdeploy/lock
 if [ ! -d /run ]; then lock=/var$lock; fi
-journal=/var/lib/lvsdeploy/journal
+journal=/var/lib/lvsdeploy/.journal
 owner=
 if at_work; then
   section transaction

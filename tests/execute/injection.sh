@@ -30,10 +30,10 @@ address add 192.0.2.51/32 dev lo
 END
 
 state() {
-    (cd "$disk" && find etc lib ! -name '.*.lvsdeploy-*' ! -path 'lib/lvsdeploy/journal*' \
-        ! -path 'lib/lvsdeploy/done*' ! -path lib/lvsdeploy -printf '%p %y %m %U:%G\n' | sort &&
-        find etc lib -type f ! -name '.*.lvsdeploy-*' ! -path 'lib/lvsdeploy/journal*' \
-            ! -path 'lib/lvsdeploy/done*' -exec sha256sum {} + | sort)
+    (cd "$disk" && find etc lib ! -name '.*.lvsdeploy-*' ! -path 'lib/lvsdeploy/.journal*' \
+        ! -path 'lib/lvsdeploy/.done*' ! -path lib/lvsdeploy -printf '%p %y %m %U:%G\n' | sort &&
+        find etc lib -type f ! -name '.*.lvsdeploy-*' ! -path 'lib/lvsdeploy/.journal*' \
+            ! -path 'lib/lvsdeploy/.done*' -exec sha256sum {} + | sort)
     cat /proc/sys/net/ipv4/conf/all/arp_ignore
     ip -o -4 address show dev lo
     ip -4 route show default
@@ -54,7 +54,7 @@ verdict() { sed -n 's/^0123456789abcdef \([a-z]*[ a-z0-9]*\)$/\1/p' "$1" | grep 
 
 # committed: what is declared is there, and what may only be done after the commit is left to do.
 place() {
-    if [ -e "$disk/lib/lvsdeploy/done" ]; then
+    if [ -e "$disk/lib/lvsdeploy/.done" ]; then
         echo committed
         return
     fi

@@ -121,7 +121,7 @@ def test_a_confirmation_that_was_killed_counts(host: Namespace) -> None:
     assert host.apply(CHANGE, confirm=2).armed
     guard = int(host.sh("cut -d' ' -f1 /run/lvsdeploy/lock"))
     os.kill(guard, signal.SIGSTOP)
-    journal = "/var/lib/lvsdeploy/journal"
+    journal = "/var/lib/lvsdeploy/.journal"
     host.sh(f"mv {journal}/armed.{TOKEN} {journal}/confirmed.{TOKEN}")
     time.sleep(2)
     os.kill(guard, signal.SIGCONT)

@@ -277,7 +277,7 @@ def test_after_a_reboot_only_what_lasts_is_undone(host: Namespace, tmp_path: Pat
     conf.write_text("as it was")
     with pytest.raises(AnswerInvalid):
         host.apply(*write(conf, b"changed"), Step(Phase.SYSCTL, ("sysctl_set", ARP, "1")), DIE)
-    host.sh(f"echo another >/var/lib/lvsdeploy/journal/boot; echo 2 >{ARP}; rm -r /run/lvsdeploy/*")
+    host.sh(f"echo another >/var/lib/lvsdeploy/.journal/boot; echo 2 >{ARP}; rm -r /run/lvsdeploy/*")
     assert host.apply().recovered
     assert (conf.read_text(), host.sh(f"cat {ARP}")) == ("as it was", "2\n")
 
@@ -298,7 +298,7 @@ def test_a_journal_is_undone_by_the_words_of_its_writer(host: Namespace) -> None
     with pytest.raises(AnswerInvalid):
         host.apply(Step(Phase.PREPARE, ("on_undo", "older_word", "x")), DIE)
     older = 'older_word() { echo "$1" >/run/older; }'
-    host.sh(f"cd /var/lib/lvsdeploy/journal; {{ echo '{older}'; cat lib; }} >l; mv l lib")
+    host.sh(f"cd /var/lib/lvsdeploy/.journal; {{ echo '{older}'; cat lib; }} >l; mv l lib")
     outcome = host.apply()
     assert outcome.undone, outcome.detail
     assert host.sh("cat /run/older") == "x\n"
@@ -310,7 +310,7 @@ def test_words_that_were_not_written_whole_are_passed_over(host: Namespace, tmp_
     with pytest.raises(AnswerInvalid):
         host.apply(*(Step(Phase.PREPARE, ("on_undo", "rm", "-f", f"{kept}-{n}")) for n in "12"), DIE)
     for number, cut in enumerate((f"4\\nrm\\n-f\\n{kept}\\n", f"3\\nrm\\n-f\\n{kept}"), 1):
-        host.sh(f"printf '{cut}' >/var/lib/lvsdeploy/journal/undo.{number}")
+        host.sh(f"printf '{cut}' >/var/lib/lvsdeploy/.journal/undo.{number}")
     assert host.apply().undone
     assert kept.exists()
 
@@ -344,7 +344,7 @@ def test_a_commit_that_was_killed_is_ended_without_a_word(host: Namespace, tmp_p
     with pytest.raises(AnswerInvalid):
         host.apply(killed, Step(Phase.PLACE, ("remove", str(gone))))
     assert host.sh("ls /var/lib/lvsdeploy") == "done\n"
-    host.sh("rm /var/lib/lvsdeploy/done/commit.1001")
+    host.sh("rm /var/lib/lvsdeploy/.done/commit.1001")
     assert host.apply() == Outcome(reading=b"read: the request")
     assert not gone.parent.exists()
 

@@ -297,8 +297,8 @@ def test_a_lock(sandbox: Sandbox, records: Path, kind: str) -> None:
     sandbox.setup += [start, f'echo "$holder /run/lvsdeploy/apply.XX {BUSY}" >/run/lvsdeploy/lock']
     seen = sandbox.observe(Request())
     assert (seen.busy, seen.unfinished) == (busy, "")
-    (records / "journal").mkdir()
-    (records / "journal" / "owner").write_text("them@there\nmore\n")
+    (records / ".journal").mkdir()
+    (records / ".journal" / "owner").write_text("them@there\nmore\n")
     seen = sandbox.observe(Request())
     assert (seen.busy, seen.unfinished) == (busy, "" if busy else "them@there")
 
@@ -307,7 +307,7 @@ def test_a_lock_that_tells_little(sandbox: Sandbox, records: Path) -> None:
     sandbox.setup += [HOLDERS["at work"][0], "printf $holder >/run/lvsdeploy/lock"]
     assert sandbox.observe(Request()).busy == "somebody"
     sandbox.setup[-1] = "rm -f /run/lvsdeploy/lock; mkfifo /run/lvsdeploy/lock"
-    (records / "journal").mkdir()
+    (records / ".journal").mkdir()
     seen = sandbox.observe(Request())
     assert (seen.busy, seen.unfinished) == ("", "somebody")
 
@@ -340,9 +340,9 @@ def test_a_lock_where_there_is_no_run(sandbox: Sandbox) -> None:
     ],
 )
 def test_a_journal(sandbox: Sandbox, records: Path, owner: bytes | None, told: str) -> None:
-    (records / "journal").mkdir()
+    (records / ".journal").mkdir()
     if owner is not None:
-        (records / "journal" / "owner").write_bytes(owner)
+        (records / ".journal" / "owner").write_bytes(owner)
     seen = sandbox.observe(Request())
     assert seen.unfinished.startswith(told)
     assert seen.unfinished.isprintable()
@@ -361,5 +361,5 @@ def test_neither_manifest_nor_transactions_cost_a_process(sandbox: Sandbox, reco
     (records / "news" / "manifest.json").write_bytes(written(cluster="news"))
     assert bare > 0
     assert sandbox.forks(Request(files=files, record=RECORD)) == bare
-    (records / "journal").mkdir()
+    (records / ".journal").mkdir()
     assert sandbox.forks(Request(files=files, record=RECORD)) == bare
