@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.plan.change import Failure
+from lvsdeploy.record import manifest_path
 from lvsdeploy.results import History, PastApply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from lvsdeploy.plan.change import Failure
+    from lvsdeploy.plan.change import Plan
     from lvsdeploy.record import Record, Stamp
 
 
-def history_of(cluster: str, records: Mapping[str, Record], failures: tuple[Failure, ...] = ()) -> History:
-    """The newest first; a host that an apply did not change is not among that apply's."""
+def history_of(plan: Plan, records: Mapping[str, Record]) -> History:
+    """The newest first; a host that an apply did not change is not among that apply's.
+
+    `plan` and `records` are of the same reading.
+    """
     stamps: dict[str, Stamp] = {}
     changes: dict[str, dict[str, tuple[str, ...]]] = {}
     for host, record in records.items():
@@ -25,4 +30,12 @@ def history_of(cluster: str, records: Mapping[str, Record], failures: tuple[Fail
         PastApply(s.id, s.at, s.by, s.what, s.inventory, changes[s.id])
         for s in sorted(stamps.values(), key=lambda stamp: stamp.id, reverse=True)
     )
-    return History(cluster, applies, failures)
+    return History(plan.cluster, applies, (*plan.failures, *_cannot_be_used(plan)))
+
+
+def _cannot_be_used(plan: Plan) -> Iterable[Failure]:
+    """Records that are there, and tell nothing: their hosts' applies are not among those that are listed."""
+    record = manifest_path(plan.cluster)
+    for finding in plan.all_findings():
+        if finding.is_error and finding.host is not None and record in finding.summary:
+            yield Failure(finding.host, finding.summary, hint=finding.fix)

@@ -165,8 +165,7 @@ def history(inventory: Path, **options: Any) -> ExitCode:
 
     shared = common(options)
     with open_session(inventory, shared) as session:
-        read = session.read()
-        result = history_of(session.cluster.name, session.records(), read.failures)
+        result = history_of(session.read(), session.records())
     show(result, shared)
     return result.exit_code
 

@@ -21,6 +21,7 @@ from lvsdeploy.execute.waves import serial as read_serial
 from lvsdeploy.history import history_of
 from lvsdeploy.inventory.model import RealServer
 from lvsdeploy.plan.selection import select
+from lvsdeploy.printable import printable
 from lvsdeploy.results import Applied, Planned
 
 if TYPE_CHECKING:
@@ -81,15 +82,19 @@ def run_rollback(
     options = Options(drain=drain_timeout, stamp=new_stamp(what))
     with open_session(path, shared, options=options) as session:
         session.lock(lock_timeout)
-        failures = session.read().failures
-        past = history_of(session.cluster.name, session.records()).applies
+        read = session.read()
+        told = history_of(read, session.records())
+        past = told.applies
         if not past:
-            if failures:
+            if read.failures:
                 return _carry_out(session, shared, yes=True, dry_run=True)
+            if told.failures:
+                unusable = told.failures[0]
+                raise LvsdeployError(f"{unusable.host}: {unusable.message}", hint=unusable.hint)
             raise LvsdeployError("there is nothing to go back to: nothing was applied yet")
         if to is not None and to not in {apply.id for apply in past}:
             kept = ", ".join(apply.id for apply in past)
-            raise UsageError(f"--to: no host remembers an apply `{to}`", hint=f"There are: {kept}")
+            raise UsageError(f"--to: no host remembers an apply `{printable(to)}`", hint=f"There are: {kept}")
         session.aim_at(Restore(to=to) if to is not None else Restore(before=past[0].id))
         session.read()
         return _carry_out(session, shared, yes=yes)

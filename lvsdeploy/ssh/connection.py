@@ -26,6 +26,8 @@ DEFAULT_TIMEOUT = 120.0  # seconds
 # and nothing has come for this long, that is not waited for.
 LEFT_BEHIND = 5.0  # seconds
 
+RELEASED = 2.0  # seconds, at most, for a command that is released
+
 _BLOCK = 1 << 16
 _TICK = 1.0  # seconds; exit statuses come without waking us
 _STALLED = 0.005  # seconds; window adjustments, too, while there is input left to send
@@ -58,7 +60,10 @@ class Held:
         return not (self._channel.closed or self._channel.exit_status_ready())
 
     def release(self) -> None:
-        """End of file on its stdin, and no wait. Never raises."""
+        """End of file on its stdin, and a moment in which to end, for who comes next. Never raises."""
+        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+            self._channel.shutdown_write()
+            self._channel.status_event.wait(RELEASED)
         with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
             self._channel.close()
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lvsdeploy.explain import codes
-from tests.cli.running import EXAMPLES, SMALLEST, process, runner
+from tests.cli.running import EXAMPLES, SMALLEST, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +23,6 @@ ON_INVENTORIES = (
     *("drain", "undrain", "history", "rollback", "destroy"),
 )
 OF_ONE_HOST = ("drain", "undrain")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    return runner(capsys)
 
 
 # --- inventories that are none ------------------------------------------------------------------------------
