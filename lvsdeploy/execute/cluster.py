@@ -17,7 +17,7 @@ from lvsdeploy.desired import KEEPALIVED_UNIT, nat_in_use
 from lvsdeploy.errors import HostError, LvsdeployError
 from lvsdeploy.execute.aims import Aim, Options
 from lvsdeploy.execute.health import check_time, failing
-from lvsdeploy.execute.host import Host
+from lvsdeploy.execute.host import Host, as_failure
 from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
@@ -118,8 +118,9 @@ class Session:
             while True:
                 try:
                     self._lease, busy = host.lease(self._connector, self.options.stamp)
-                except HostError:
-                    break  # reading it will tell
+                except HostError as error:
+                    host.failure = as_failure(error)
+                    break
                 if self._lease is not None:
                     return
                 if time.monotonic() >= deadline:
@@ -143,7 +144,7 @@ class Session:
 
     def read(self) -> Plan:
         """Reads every host at once and plans."""
-        self._at_once(self._read, self.hosts)
+        self._at_once(self._read, [h for h in self.hosts if h.failure is None])
         return self.plan()
 
     def plan(self) -> Plan:
