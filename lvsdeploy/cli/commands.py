@@ -97,10 +97,12 @@ def plan(
     with open_session(inventory, shared, options=allowed) as session:
         result = Planned(session.read(), detailed=detailed_exitcode)
         show(result, shared)
-        if out is not None:
+        if out is not None and result.exit_code in (ExitCode.OK, ExitCode.CHANGES):
             from lvsdeploy.cli.saved import save
 
             save(session, inventory, shared, out)
+        elif out is not None:
+            click.echo(f"{out}: not saved: a plan that cannot be carried out is of no use", err=True)
     return result.exit_code
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.execute.stamp import new_stamp
 from lvsdeploy.plan.saved import SavedPlan, dump, fingerprint, is_saved_plan, load
+from lvsdeploy.printable import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 
 def save(session: Session, inventory: Path, shared: Common, out: Path) -> None:
-    """Writes the plan of a session that has read its hosts, mode 0600; a file that is there is replaced."""
+    """Writes the plan of a session that has read its hosts, mode 0600; a file that is there is replaced.
+
+    It has to be one that can be carried out.
+    """
     plan = session.plan()
-    if plan.failures or plan.refused:
-        raise LvsdeployError(f"{out}: not saved: a plan that cannot be carried out is of no use")
     text = inventory.read_bytes()
     stamp = new_stamp("plan")
     salt = secrets.token_hex(16)
@@ -69,24 +71,32 @@ def find(path: Path) -> tuple[SavedPlan, Path] | None:
     inventory = path.absolute().parent / saved.inventory
     try:
         digest = hashlib.sha256(inventory.read_bytes()).hexdigest()
-    except OSError as error:
-        raise LvsdeployError(f"{path}: its inventory {inventory}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: no path can be so
+        why = error.strerror if isinstance(error, OSError) else "it cannot be read"
+        raise LvsdeployError(f"{path}: its inventory {printable(str(inventory))}: {why}") from error
     if digest != saved.sha256:
         raise LvsdeployError(
-            f"{path}: the inventory {saved.inventory} has changed since the plan was made",
+            f"{path}: the inventory {printable(saved.inventory)} has changed since the plan was made",
             hint="Plan again, and look at what it says now.",
         )
     return saved, inventory
 
 
 def refuse_if_moved(session: Session, saved: SavedPlan) -> None:
-    """LvsdeployError unless each host's plan is the one that was saved."""
+    """LvsdeployError unless each host's plan is the one that was saved, and is what will be done."""
+    broken = sorted(name for name, seen in session.observations().items() if seen.unfinished)
+    if broken:
+        raise LvsdeployError(
+            f"{', '.join(broken)}: an apply broke off there, and is put back before anything else is changed; "
+            "nothing was changed",
+            hint="Apply the inventory itself: that puts it back, and plans anew.",
+        )
     now = fingerprints(session, saved.salt)
     moved = sorted(name for name in now.keys() | saved.hosts.keys() if now.get(name) != saved.hosts.get(name))
     if moved:
         raise LvsdeployError(
             f"the hosts have moved on since the plan was made ({saved.made_at}, {saved.made_by}): "
-            f"{', '.join(moved)}; nothing was changed",
+            f"{printable(', '.join(moved))}; nothing was changed",
             hint="Plan again, and look at what it says now.",
         )
 

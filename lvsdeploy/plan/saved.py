@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.errors import UsageError
+from lvsdeploy.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _MARK = "lvsdeploy_plan"
+_BEGINS = re.compile(rb'\s*\{\s*"lvsdeploy_plan"\s*:')
+_SALT = re.compile(r"[0-9a-f]{32}")
+_WORDS = ("inventory", "sha256", "cluster", "made_at", "made_by")
+_LONGEST_DRAIN = 86_400
 _COST = {"n": 2**12, "r": 8, "p": 1}  # some 10 ms a host
 
 
@@ -45,7 +51,7 @@ class SavedPlan:
 
 def is_saved_plan(text: bytes) -> bool:
     """Whether this is a saved plan and no inventory, by how it begins."""
-    return text.lstrip().startswith(b"{") and f'"{_MARK}"'.encode() in text[:200]
+    return _BEGINS.match(text[:200]) is not None
 
 
 def dump(plan: SavedPlan) -> bytes:
@@ -68,13 +74,26 @@ def _plan(data: Any) -> SavedPlan:
     if data.pop(_MARK) != _FORMAT:
         raise ValueError("another version's")
     limit, adopt, drain = data.pop("limit"), data.pop("adopt"), data.pop("drain")
-    if not (isinstance(limit, str | None) and isinstance(adopt, bool) and isinstance(drain, int)):
+    if not isinstance(limit, str | None) or not isinstance(adopt, bool) or type(drain) is not int:
         raise TypeError("not what the options of a plan are")
-    bytes.fromhex(data["salt"])
+    if not 0 <= drain <= _LONGEST_DRAIN or not _SALT.fullmatch(data["salt"]):
+        raise ValueError("not what the options of a plan are")
+    if not all(isinstance(data[name], str) for name in _WORDS):
+        raise TypeError("not what a plan is made from")
     hosts = {str(name): str(word) for name, word in data.pop("hosts").items()}
     changes = {str(name): tuple(map(str, lines)) for name, lines in data.pop("changes").items()}
-    words = {name: str(value) for name, value in data.items()}
-    return SavedPlan(hosts=hosts, changes=changes, limit=limit, adopt=adopt, drain=drain, **words)
+    inventory, salt = data.pop("inventory"), data.pop("salt")
+    words = {name: printable(value) for name, value in data.items()}
+    return SavedPlan(
+        inventory=inventory,
+        salt=salt,
+        hosts=hosts,
+        changes=changes,
+        limit=limit,
+        adopt=adopt,
+        drain=drain,
+        **words,
+    )
 
 
 def fingerprint(plan: HostPlan, state: HostState, record: Record, salt: str) -> str:
