@@ -91,6 +91,44 @@ def test_a_change_of_the_inventory_converges(first: dict[str, Any], second: dict
         assert told(again) == []
 
 
+@SETTINGS
+@given(inventories(), inventories())
+def test_connections_get_time_to_end_before_they_would_break(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    before, after = cluster_of({**first, "cluster": second["cluster"]}), cluster_of(second)
+    for director in {d.name for d in before.directors} & {d.name for d in after.directors}:
+        context = converged(before, director)
+        patient = replace(at(context, context.actual, after), drain=30)
+        words = [step.words for step in plan(patient).steps()]
+        quiesced = {(service, there) for name, _, service, there, *_ in filter(is_quiesce, words)}
+        assert quiesced == going(context, patient)
+        if quiesced:
+            place = words.index(("place", "/etc/keepalived/keepalived.conf"))
+            wait = words.index(("await_quiet", "30"))
+            assert max(n for n, step in enumerate(words) if is_quiesce(step)) < wait < place
+        assert [w for w in words if not is_quiesce(w) and w[0] != "await_quiet"] == [
+            step.words for step in plan(replace(patient, drain=0)).steps()
+        ]
+        assert told(applied(patient, after)) == []
+
+
+def is_quiesce(words: tuple[str, ...]) -> bool:
+    return words[0] == "quiesce"
+
+
+def going(before: Context, after: Context) -> set[tuple[str, str]]:
+    """The destinations that go, and leave others behind that take what is new; or whose service goes."""
+    table = after.desired.virtual_services or {}
+    found = set()
+    for key, service in (before.actual.virtual_services or {}).items():
+        left = {d.key for d in table[key].destinations} if key in table else set()
+        if key in table and not left & {d.key for d in service.destinations}:
+            continue
+        found |= {(key.flags()[1], str(d)) for d in service.destinations if d.key not in left}
+    return found
+
+
 @st.composite
 def damages(draw: st.DrawFn, state: HostState) -> HostState:
     """A host that somebody has been at."""

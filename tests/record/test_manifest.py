@@ -136,7 +136,6 @@ UNREADABLE: dict[str, Any] = {
     "deep": b"[" * 100_000,
     "a huge number": b'{"format": 2, "sysctls": {"a": ' + b"9" * 5000 + b"}}",
     "another cluster's": {**GOOD, "cluster": "blog"},
-    "another cluster's file": {**GOOD, "files": {"/etc/lvsdeploy/blog/real-server": {}}},
     "files is a list": {**GOOD, "files": ["/etc/passwd"]},
     "sysctls is text": {**GOOD, "sysctls": "all"},
     "an address on a network": {**GOOD, "addresses": {"192.0.2.50/24 lo": False}},
@@ -179,7 +178,10 @@ FILES = (
 
 @pytest.mark.parametrize("path", FILES)
 def test_files_that_lvsdeploy_never_writes(path: str) -> None:
-    assert problem({**GOOD, "files": {path: {"sha256": "a" * 64, "before": None}}})
+    spoiled = {**GOOD, "folders": [], "files": {path: {"sha256": "a" * 64, "before": None}}}
+    assert problem(spoiled)
+    own = spoiled | {"files": {"/etc/lvsdeploy/shop/real-server": {"sha256": "a" * 64, "before": None}}}
+    assert read_record(manifest(own)).known
 
 
 @pytest.mark.parametrize(
