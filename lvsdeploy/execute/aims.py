@@ -6,12 +6,12 @@ left. All of them go through the same plan and the same transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import desired_goal, expected_table, probe_paths, unit_names, with_leaving
 from lvsdeploy.desired.director import PROGRAMS, director_modules
-from lvsdeploy.inventory.model import Director
+from lvsdeploy.inventory.model import Director, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
 from lvsdeploy.plan.change import HostPlan, Role
@@ -149,7 +149,7 @@ class Remove(Aim):
         return Request(files={manifest: ()}, programs=("ip",), record=manifest)
 
     def plan(self, scene: Scene) -> HostPlan:
-        return plan_host(scene.context(Goal()), scene.role)
+        return plan_host(replace(scene.context(Goal()), forgets=True), scene.role)
 
 
 class Restore(Aim):
@@ -160,6 +160,7 @@ class Restore(Aim):
     def __init__(self, *, to: str = "", before: str = "") -> None:
         super().__init__()
         self._to, self._before = to, before
+        self._found: dict[str, Goal] = {}  # by host: to go back is one more apply, and may drop the oldest
 
     def _entry(self, record: Record) -> str:
         """The apply on this host to go back to; "" for before the first."""
@@ -167,30 +168,41 @@ class Restore(Aim):
         kept = [i for i in ids if (i < self._before if self._before else i <= self._to)]
         return max(kept, default="")
 
+    def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:
+        """The inventory may name other schedulers than those to go back to."""
+        request = super().request(cluster, declared, options)
+        schedulers = ("ip_vs", *(f"ip_vs_{name}" for name in sorted(Scheduler)))
+        return replace(request, modules=schedulers) if isinstance(declared, Director) else request
+
     def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:
         entry = self._entry(record)
         return (history_path(cluster.name, entry),) if entry else ()
 
     def plan(self, scene: Scene) -> HostPlan:
+        if scene.host not in self._found:
+            try:
+                self._found[scene.host] = self._goal(scene)
+            except ValueError as why:
+                finding = codes.NO_WAY_BACK.finding(str(why), host=scene.host)
+                return HostPlan(scene.host, scene.role, (), (finding,))
+        return plan_host(scene.context(self._found[scene.host]), scene.role)
+
+    def _goal(self, scene: Scene) -> Goal:
+        """What the host was then; ValueError, with a reason, when that is not known any more."""
         record = scene.record
         entry = self._entry(record)
         if not entry:
             if len(record.history) < KEPT:
-                return plan_host(scene.context(Goal(), record), scene.role)
-            return self._lost(scene, "what it was then is no longer kept: only the last ten applies are")
+                return Goal()
+            raise ValueError("what it was then is no longer kept: only the last ten applies are")
         path = history_path(scene.cluster.name, entry)
         file = scene.observation.state.files.get(path)
         if file is None or file.kind is not FileKind.REGULAR or path in scene.observation.unread:
-            return self._lost(scene, f"{path} is not there, or cannot be read")
+            raise ValueError(f"{path} is not there, or cannot be read")
         try:
-            goal = load_goal(file.content)
+            return load_goal(file.content)
         except ValueError as error:
-            return self._lost(scene, f"{path} cannot be used: {error}")
-        return plan_host(scene.context(goal, record), scene.role)
-
-    def _lost(self, scene: Scene, why: str) -> HostPlan:
-        finding = codes.NO_WAY_BACK.finding(why, host=scene.host)
-        return HostPlan(scene.host, scene.role, (), (finding,))
+            raise ValueError(f"{path} cannot be used: {error}") from error
 
 
 class Forget(Remove):

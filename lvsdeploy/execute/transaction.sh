@@ -23,7 +23,7 @@ make_parents() {
     (umask 022 && mkdir "${1%/*}") || { forget; return 1; }
 }
 
-rmdir_if_empty() { rmdir "$1" 2>/dev/null || :; }
+rmdir_if_empty() { rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || [ -n "$(ls -A "$1")" ]; }
 
 # stage PATH MODE OWNER OFFSET LENGTH DIGEST
 stage() {
@@ -70,7 +70,7 @@ place() {
 
 remove() {
     [ -e "$1" ] || return 0
-    before_saving "$1" && on_commit rmdir_if_empty "${1%/*}" || return 1
+    before_saving "$1" || return 1
     flush "$journal/undo.$undo_count"
     mv "$1" "$old"
 }

@@ -60,7 +60,7 @@ def plan(context: Context, changes: Sequence[Change]) -> WrittenDown:
     if context.record.problem and not context.adopt:
         return WrittenDown()
     wanted = next_record(context, changes)
-    if wanted.empty:
+    if wanted.empty and not _keeps_history(context):
         if there is None:
             return WrittenDown()
         steps, action = tuple(_forget(context)), Action.DELETE
@@ -117,9 +117,14 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
         former=_former(context),
         drained=context.goal.drained,
     )
-    if wanted.empty:
+    if wanted.empty and not _keeps_history(context):
         return wanted
     return replace(wanted, folders=tuple(sorted(_folders(context, wanted))))
+
+
+def _keeps_history(context: Context) -> bool:
+    """A host that nothing is declared for any more can be gone back to until it is destroyed."""
+    return bool(context.record.history) and not context.forgets
 
 
 def forget_hosts(context: Context, addresses: frozenset[str]) -> HostPlan:

@@ -342,8 +342,9 @@ def test_a_commit_that_was_killed_is_ended_without_a_word(host: Namespace, tmp_p
     gone.write_text("x")
     killed = Step(Phase.SETTLE, ("on_commit", "eval", "kill -9 $(cut -d' ' -f1 /run/lvsdeploy/lock)"))
     with pytest.raises(AnswerInvalid):
-        host.apply(killed, Step(Phase.PLACE, ("remove", str(gone))))
-    assert host.sh("ls /var/lib/lvsdeploy") == "done\n"
+        tidies = Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", str(gone.parent)))
+        host.apply(killed, Step(Phase.PLACE, ("remove", str(gone))), tidies)
+    assert host.sh("ls -A /var/lib/lvsdeploy") == ".done\n"
     host.sh("rm /var/lib/lvsdeploy/.done/commit.1001")
     assert host.apply() == Outcome(reading=b"read: the request")
     assert not gone.parent.exists()
