@@ -1,8 +1,8 @@
 """Hosts that real servers can be made of, without a lab.
 
 Each has an sshd of its own on a loopback address, and a mount and a network namespace in which its commands
-run: /etc, /var/lib, /run and /usr/local/sbin, interfaces, addresses, routes and sysctls are its own. Nothing of
-this machine is changed. Its service manager is plain init scripts. A director needs IPVS, and so a lab.
+run: /etc, /var/lib, /run and /usr/local/sbin, interfaces, addresses, routes and sysctls are its own. Nothing
+of this machine is changed. Its service manager is plain init scripts. A director needs IPVS, and so a lab.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ nsenter --net="$PWD/net" sh -e -c '
     mount -t sysfs sysfs /sys
     ip link set lo up
     ip link add eth0 type veth peer name peer
-    ip link set eth0 up
-    ip link set peer up
+    for link in eth0 peer; do
+        ip link set "$link" addrgenmode none # what it would make is random, and comes when it likes
+        ip link set "$link" up
+    done
     ip address add "$0/24" dev eth0
     ip address add "$1/24" dev eth0
     ip route add $2
@@ -123,7 +125,7 @@ class NamespaceHost:
                     if stat.S_ISLNK(status.st_mode):
                         words.append(str(file.readlink()))
                     elif stat.S_ISREG(status.st_mode):
-                        words.append(sha256(file.read_bytes()).hexdigest())
+                        words.append(_digest(str(file)[len(start) :], file, status))
                     if times and not stat.S_ISDIR(status.st_mode):
                         words.append(status.st_mtime_ns)
                     found[str(file)[len(start) :]] = tuple(words)
@@ -283,6 +285,17 @@ def wait(what: str, holds: Any, seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
         time.sleep(0.02)
+
+
+_digests: dict[tuple[object, ...], str] = {}
+
+
+def _digest(path: str, file: Path, status: os.stat_result) -> str:
+    """SHA-256, worked out once for what all hosts have of this machine."""
+    key = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if key not in _digests:
+        _digests[key] = sha256(file.read_bytes()).hexdigest()
+    return _digests[key]
 
 
 def _lasting(address: str) -> str:

@@ -87,12 +87,12 @@ def refuse_if_moved(session: Session, saved: SavedPlan) -> None:
     broken = sorted(name for name, seen in session.observations().items() if seen.unfinished)
     if broken:
         raise LvsdeployError(
-            f"{', '.join(broken)}: an apply broke off there, and is put back before anything else is changed; "
-            "nothing was changed",
+            f"{', '.join(broken)}: an apply broke off there, and has to be put back first; nothing changed",
             hint="Apply the inventory itself: that puts it back, and plans anew.",
         )
     now = fingerprints(session, saved.salt)
-    moved = sorted(name for name in now.keys() | saved.hosts.keys() if now.get(name) != saved.hosts.get(name))
+    meant = saved.hosts.keys() | {host.name for host in session.hosts}
+    moved = sorted(name for name in meant if name not in saved.hosts or now.get(name) != saved.hosts[name])
     if moved:
         raise LvsdeployError(
             f"the hosts have moved on since the plan was made ({saved.made_at}, {saved.made_by}): "
