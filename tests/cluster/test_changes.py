@@ -270,7 +270,7 @@ def test_a_director_that_becomes_a_real_server(site: Site) -> None:
     assert f"{VIP}/32" in addresses
     assert NAT_VIP not in addresses
     assert set(cluster.requests("client", f"http://{VIP}/", 6)) == {"web1", "web2", "lvs2"}
-    cluster.run("apply", "--adopt")
+    cluster.run("apply", "--adopt", "--drain-timeout", "0")
     assert cluster.drift() == []
     assert f"{VIP}/32 scope global lo" not in cluster.sh("lvs2", "ip -o address")
 
