@@ -424,10 +424,14 @@ def _moves(host: Host) -> bool:
 
 
 def _comes_and_goes(host: Host) -> tuple[bool, bool]:
-    """Does a VIP come, and does something go that directors still count on."""
+    """Does a VIP come, and does something go that directors still count on.
+
+    Of a VIP that was there before lvsdeploy only what hides it from ARP goes.
+    """
     changes = host.plan.changes if host.plan is not None else ()
     comes = any(c.kind is Kind.ADDRESS and c.action is Action.CREATE for c in changes)
-    goes = any(c.kind in (Kind.ADDRESS, Kind.ROUTE) and c.reason is Reason.LEFT_OVER for c in changes)
+    relied_on = (Kind.ADDRESS, Kind.ROUTE, Kind.SYSCTL)
+    goes = any(c.kind in relied_on and c.reason is Reason.LEFT_OVER for c in changes)
     return comes, goes
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FILE = Change(Kind.FILE, "/etc/x", Action.UPDATE, Reason.DECLARED)
 VIP_GOES = Change(Kind.ADDRESS, "192.0.2.50/32 on lo", Action.DELETE, Reason.LEFT_OVER)
+ARP_GOES = Change(Kind.SYSCTL, "net.ipv4.conf.all.arp_ignore", Action.UPDATE, Reason.LEFT_OVER)
 VIP_STRAY = replace(VIP_GOES, name="192.0.2.50/32 on eth0", reason=Reason.DRIFT)
 VIP_COMES = Change(Kind.ADDRESS, "192.0.2.51/32 on lo", Action.CREATE, Reason.DECLARED)
 ROUTE = Change(Kind.ROUTE, "default", Action.UPDATE, Reason.DECLARED)

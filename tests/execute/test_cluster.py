@@ -18,7 +18,7 @@ from lvsdeploy.execute.cluster import Session
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.record import Stamp
-from tests.execute.story import FILE, ROUTE, VIP_COMES, VIP_GOES, VIP_STRAY, inventory, story_of
+from tests.execute.story import ARP_GOES, FILE, ROUTE, VIP_COMES, VIP_GOES, VIP_STRAY, inventory, story_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +69,9 @@ def test_a_bug_about_one_host_is_that_host_s_failure(story: Story) -> None:
     assert set(left) == {"lvs1", "lvs2"}
 
 
-def test_a_vip_goes_from_real_servers_after_the_directors(story: Story) -> None:
-    story.plans["web1"] = (FILE, VIP_GOES)
+@pytest.mark.parametrize("goes", [VIP_GOES, ARP_GOES], ids=["VIP", "what hides it"])
+def test_a_vip_goes_from_real_servers_after_the_directors(story: Story, goes: Change) -> None:
+    story.plans["web1"] = (FILE, goes)
     assert story.tell()[0] == ["web2", "lvs1", "lvs2", "web1"]
 
 

@@ -341,8 +341,8 @@ def test_a_commit_that_was_killed_is_ended_without_a_word(host: Namespace, tmp_p
     gone = tmp_path / "folder/gone"
     gone.write_text("x")
     killed = Step(Phase.SETTLE, ("on_commit", "eval", "kill -9 $(cut -d' ' -f1 /run/lvsdeploy/lock)"))
+    tidies = Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", str(gone.parent)))
     with pytest.raises(AnswerInvalid):
-        tidies = Step(Phase.RECORD, ("on_commit", "rmdir_if_empty", str(gone.parent)))
         host.apply(killed, Step(Phase.PLACE, ("remove", str(gone))), tidies)
     assert host.sh("ls -A /var/lib/lvsdeploy") == ".done\n"
     host.sh("rm /var/lib/lvsdeploy/.done/commit.1001")
