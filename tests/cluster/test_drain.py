@@ -69,13 +69,11 @@ Server(('', int(sys.argv[1])), Talk).serve_forever()
 """
 
 
-@pytest.fixture(
-    scope="module", params=[(Init.SSHD, "root"), (Init.SYSTEMD, "deploy")], ids=["sshd-root", "systemd-sudo"]
-)
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    init, user = request.param
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     serve = {server: [80, 82] for server in SERVERS}
-    with living(tmp_path_factory.mktemp("lab"), DECLARED, init, user=user, serve=serve) as cluster:
+    folder = tmp_path_factory.mktemp("lab")
+    with living(folder, DECLARED, Init.SYSTEMD, user="deploy", serve=serve) as cluster:
         for server in SERVERS:
             cluster.lab.spawn(server, f"exec python3 -c {shlex.quote(SLOW)} 81")
         cluster.run("apply")
