@@ -116,13 +116,23 @@ def run_destroy(path: Path, shared: Common, *, yes: bool, lock_timeout: int) -> 
         session.read()
         code = _carry_out(session, shared, yes=yes)
     if former is not None and code is ExitCode.OK:
-        quiet = Options(stamp=new_stamp(f"forget {former.address}"))
-        aim = Forget(frozenset({former.address}))
-        with session_of(cluster, list(cluster.directors), shared, aim=aim, options=quiet) as session:
-            session.lock(lock_timeout)
-            session.read()
-            session.apply()
+        _forget(cluster, former.address, shared, lock_timeout)
     return code
+
+
+def _forget(cluster: Cluster, address: str, shared: Common, lock_timeout: int) -> None:
+    """The directors name a host that has been cleaned no longer. LvsdeployError when one cannot be told."""
+    options = Options(stamp=new_stamp(f"destroy {address}"))
+    aim = Forget(frozenset({address}))
+    with session_of(cluster, list(cluster.directors), shared, aim=aim, options=options) as session:
+        session.lock(lock_timeout)
+        session.read()
+        done = session.apply()
+    for failure in (*done.failures, *done.left):
+        raise LvsdeployError(
+            f"{address} is clean, but {failure.host} goes on naming it: {failure.message}",
+            hint="Run the same command again when that director can be reached.",
+        )
 
 
 def run_drain(
