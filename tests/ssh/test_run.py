@@ -16,6 +16,7 @@ from lvsdeploy.errors import BecomeRefused, HostError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from lvsdeploy.ssh import Connection
 
@@ -248,3 +249,106 @@ def test_sudo_is_not_installed(world: World, start: Callable[..., Sshd], sudo_ss
         pytest.raises(BecomeRefused, match="sudo is not installed"),
     ):
         connection.run("id")
+
+
+# --- a command that is held ---------------------------------------------------------------------------------
+
+
+def said(word: bytes) -> Callable[[bytes], bool]:
+    return lambda text: word in text
+
+
+def test_a_command_is_held_until_it_is_released(connection: Connection, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    held = connection.hold(
+        f"echo ready; while read -r _; do :; done; sleep 0.3; touch {ended}", said(b"ready\n")
+    )
+    assert held.said == b"ready\n"
+    assert held.running
+    assert connection.run("echo beside it").stdout == b"beside it\n", "the connection is free meanwhile"
+    assert not ended.exists()
+    held.release()
+    assert [ended.exists(), held.running] == [True, False], "who comes next finds it gone"
+    held.release()
+
+
+def test_a_held_command_that_does_not_end_is_not_waited_for(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lvsdeploy.ssh.connection.RELEASED", 0.2)
+    held = connection.hold("trap '' HUP TERM PIPE; echo ready; exec sleep 3", said(b"ready"))
+    began = time.monotonic()
+    held.release()
+    assert time.monotonic() - began < 2
+
+
+def test_a_held_command_ends_with_its_connection(world: World, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    with world.connector().connect(world.target()) as connection:
+        held = connection.hold(f"echo ready; while read -r _; do :; done; touch {ended}", said(b"ready"))
+    deadline = time.monotonic() + 10
+    while not ended.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not held.running
+    held.release()
+
+
+def test_what_is_said_comes_bit_by_bit(connection: Connection) -> None:
+    held = connection.hold("for i in 1 2 3; do printf $i; sleep 0.05; done; echo; cat", said(b"123\n"))
+    assert held.said == b"123\n"
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("echo no >&2; exit 3", "a command ended early: no"),
+        ("printf '\\033[31mred' >&2", "a command ended early: [31mred"),
+        ("true", "a command ended early: "),
+        ("kill -9 $$", "a command ended early: "),
+    ],
+)
+def test_a_command_that_ends_before_it_has_said_it(command: str, says: str, connection: Connection) -> None:
+    with pytest.raises(HostError) as refused:
+        connection.hold(command, said(b"ready"))
+    assert str(refused.value).strip() == says.strip()
+
+
+def test_a_command_that_says_it_and_ends_is_enough(connection: Connection) -> None:
+    held = connection.hold("echo busy", said(b"busy"))
+    assert held.said == b"busy\n"
+    held.release()
+    assert not held.running
+
+
+def test_a_command_that_does_not_say_it_in_time(connection: Connection) -> None:
+    with pytest.raises(HostError, match=r"did not end within 0\.3 s; it said: thinking"):
+        connection.hold("echo thinking >&2; cat", said(b"ready"), timeout=0.3)
+    assert connection.run("echo next").stdout == b"next\n"
+
+
+def test_to_hold_on_a_connection_that_was_lost(world: World) -> None:
+    connection = world.connector().connect(world.target())
+    connection.close()
+    with pytest.raises(Unreachable):
+        connection.hold("cat", said(b""))
+
+
+@pytest.mark.parametrize("user", ["lvst-free", "lvst-pty"])
+def test_a_held_command_is_root_s_when_the_target_becomes(user: str, world: World, sudo_sshd: Sshd) -> None:
+    world.known_hosts.write_text(sudo_sshd.known_line())
+    with world.connector().connect(world.target(sudo_sshd, user=user, become=True)) as connection:
+        held = connection.hold("id -u; cat", said(b"0\n"))
+        assert held.said == b"0\n"
+        held.release()
+
+
+@pytest.mark.parametrize("user", ["lvst-asked", "lvst-none"])
+def test_a_held_command_that_sudo_refuses(user: str, world: World, sudo_sshd: Sshd) -> None:
+    world.known_hosts.write_text(sudo_sshd.known_line())
+    with (
+        world.connector().connect(world.target(sudo_sshd, user=user, become=True)) as connection,
+        pytest.raises(BecomeRefused),
+    ):
+        connection.hold("echo ready; cat", said(b"ready"))
