@@ -7,9 +7,18 @@ left. All of them go through the same plan and the same transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import desired_goal, expected_table, probe_paths, unit_names, with_leaving
+from lvsdeploy.desired import (
+    KEEPALIVED_CONF,
+    KEEPALIVED_UNIT,
+    desired_goal,
+    expected_table,
+    probe_paths,
+    unit_names,
+    with_leaving,
+)
 from lvsdeploy.desired.director import PROGRAMS, director_modules
 from lvsdeploy.inventory.model import Director, Scheduler
 from lvsdeploy.observe import Request
@@ -169,10 +178,17 @@ class Restore(Aim):
         return max(kept, default="")
 
     def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:
-        """The inventory may name other schedulers than those to go back to."""
+        """All that any role may need: the host may have been a director then, with other schedulers."""
         request = super().request(cluster, declared, options)
-        schedulers = ("ip_vs", *(f"ip_vs_{name}" for name in sorted(Scheduler)))
-        return replace(request, modules=schedulers) if isinstance(declared, Director) else request
+        configuration = {KEEPALIVED_CONF: (), str(PurePosixPath(KEEPALIVED_CONF).parent): ()}
+        return replace(
+            request,
+            files={**configuration, **request.files},
+            units=tuple(sorted({*request.units, KEEPALIVED_UNIT})),
+            programs=tuple(sorted(PROGRAMS)),
+            modules=("ip_vs", *(f"ip_vs_{name}" for name in sorted(Scheduler))),
+            table=request.table or frozenset(),
+        )
 
     def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:
         entry = self._entry(record)
@@ -200,9 +216,22 @@ class Restore(Aim):
         if file is None or file.kind is not FileKind.REGULAR or path in scene.observation.unread:
             raise ValueError(f"{path} is not there, or cannot be read")
         try:
-            return load_goal(file.content)
+            goal = load_goal(file.content)
         except ValueError as error:
             raise ValueError(f"{path} cannot be used: {error}") from error
+        if cleaned := _cleaned_since(goal, scene.cluster, record):
+            raise ValueError(f"it would send clients to {', '.join(cleaned)}, cleaned since by `destroy`")
+        return goal
+
+
+def _cleaned_since(goal: Goal, cluster: Cluster, record: Record) -> list[str]:
+    """Real servers that get clients in `goal`, and that nobody looks after any more.
+
+    One that only left the inventory is still what it was: the directors remember it.
+    """
+    known = {host.address for host in cluster.hosts()} | {*record.hosts.values(), *record.former.values()}
+    served = {d.address for s in (goal.state.virtual_services or {}).values() for d in s.destinations}
+    return sorted(f"{n} ({a})" for n, a in goal.hosts.items() if a in served and a not in known)
 
 
 class Forget(Remove):

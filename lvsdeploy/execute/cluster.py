@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from lvsdeploy.desired import KEEPALIVED_UNIT, nat_in_use
@@ -19,6 +19,7 @@ from lvsdeploy.execute.aims import Aim, Options
 from lvsdeploy.execute.health import check_time, failing
 from lvsdeploy.execute.host import Host, as_failure
 from lvsdeploy.execute.interruption import Interruption
+from lvsdeploy.execute.stamp import later_than
 from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Action, Failure, Kind, Plan, Reason, Role
 from lvsdeploy.results import Applied, Recovered
@@ -161,6 +162,7 @@ class Session:
 
         The first Ctrl-C or SIGTERM lets what is under way on hosts come to its end, and leaves the rest.
         """
+        self._stamp_last()
         before = {h.name: h.plan for h in self.hosts if h.plan is not None}
         course = _Course()
         real_servers = [h for h in self.hosts if h.role is Role.REAL_SERVER]
@@ -185,6 +187,16 @@ class Session:
             what=self.options.stamp.what,
             recovered=tuple(Recovered(h.name, h.recovered) for h in self.hosts if h.recovered),
         )
+
+    def _stamp_last(self) -> None:
+        """What is done now comes last in every history."""
+        ids = [entry.stamp.id for record in self.records().values() for entry in record.history]
+        stamp = later_than(self.options.stamp, ids)
+        if stamp is not self.options.stamp:
+            self.options = replace(self.options, stamp=stamp)
+            for host in self.hosts:
+                host.options = self.options
+                host.plan_anew()
 
     def _change_directors(self, not_ready: list[str], course: _Course) -> None:
         """One after the other; one that fails leaves those after it, and their VIPs, as they are."""
