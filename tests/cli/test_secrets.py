@@ -103,4 +103,5 @@ def test_json_of_a_plan_has_no_content() -> None:
     text = as_json(Planned(Plan("shop", (host,))))
     assert json.loads(text)["changes"] > 0
     assert "s3cret" not in text
+    assert '"steps"' not in text, "there it would stand as numbers"
     assert hashlib.sha256(b"s3cret").hexdigest() not in text

@@ -124,6 +124,7 @@ OTHERS = {
     "a sysctl on the host": changed(WEB1, sysctls={**WEB1.actual.sysctls, "net.ipv4.conf.all.arp_ignore": 1}),
     "an address on the host": changed(WEB1, addresses=WEB1.actual.addresses | WEB1.desired.addresses),
     "a file on the host": changed(WEB1, files={**WEB1.actual.files, SYSCTL_D: WEB1.desired.files[SYSCTL_D]}),
+    "a folder of another mode": with_file(WEB1, "/etc/sysctl.d", mode=0o700),
     "already done": DONE,
     "a file of it edited": with_file(DONE, SYSCTL_D, content=b"mine\n"),
     "a file of it of another mode": with_file(DONE, SYSCTL_D, mode=0o600),
