@@ -192,10 +192,11 @@ def _carry_out(
     if dry_run:
         show(planned, shared)
         return planned.exit_code
-    if planned.plan.changes and shared.output == "text" and not quiet:
-        show(planned, shared)
+    if planned.plan.changes and not quiet:
+        if shared.output == "text":
+            show(planned, shared)
         if not yes and sys.stdin.isatty():
-            click.confirm("Change the hosts?", abort=True)
+            click.confirm("Change the hosts?", abort=True, err=True)
     result: Applied = session.apply()
     show(result, shared)
     return result.exit_code

@@ -110,7 +110,8 @@ class Session:
         """Takes the cluster's lease, for as long as this session lasts.
 
         LvsdeployError when another has it and does not let go within `timeout` seconds; it says who. The
-        lease is on the first director that can be asked, or the first real server: the same for everybody.
+        lease is on the first director among the hosts that can be asked, or the first real server: the same
+        for all who change the whole cluster.
         """
         in_order = sorted(self.hosts, key=lambda host: (host.role is not Role.DIRECTOR, host.name))
         deadline = time.monotonic() + timeout
@@ -253,6 +254,7 @@ class Session:
         to_change = [h for h in real_servers if _to_change(h)]
         waves = list(serial.waves(to_change)) if serial is not None else [to_change]
         were_failing = failing(self.plan())
+        directors_wait = any(_to_change(h) for h in self._readable_directors())
         for number, wave in enumerate(waves, 1):
             if course.stopped:
                 course.left += [_left(h, course.stopped) for h in wave]
@@ -265,8 +267,10 @@ class Session:
                 return
             if len(course.failed) > self._pace.max_failures:
                 course.stopped = f"the waves before it failed on {', '.join(course.failed)}"
-            elif number < len(waves) and (ill := self._ill_after(wave, were_failing)):
-                course.stopped = f"after the wave before it a health check fails: {'; '.join(sorted(ill))}"
+            elif (number < len(waves) or directors_wait) and (ill := self._ill_after(wave, were_failing)):
+                course.stopped = (
+                    f"after a wave of real servers a health check fails: {'; '.join(sorted(ill))}"
+                )
 
     def _ill_after(self, wave: Sequence[Host], before: frozenset[str]) -> frozenset[str]:
         """Health checks that fail on a director since this wave was changed, and do not recover.

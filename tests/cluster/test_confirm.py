@@ -234,7 +234,7 @@ def test_a_wave_that_hurts_a_service_is_the_last_one(cluster: Living) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "wave 1 of 2: web1" in done.stderr
     assert "Applied to web1:" in done.stdout
-    assert "web2: not changed: after the wave before it a health check fails: " in done.stdout
+    assert "web2: not changed: after a wave of real servers a health check fails: " in done.stdout
     for director in DIRECTORS:
         assert f"{director}: not changed: " in done.stdout
     assert {host: written(cluster, host) for host in before} == before
