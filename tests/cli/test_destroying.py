@@ -39,7 +39,7 @@ def test_destroy_leaves_what_was_there_before(
     assert web1.read(f"{file}.before-lvsdeploy").decode() == theirs
     web("check", inventory)
     asked = on_a_terminal("n\n", "destroy", "--limit", "web*", inventory)
-    assert (asked.code, "Change the hosts?" in asked.out) == (1, True)
+    assert (asked.code, "Change the hosts?" in asked.err) == (1, True)
     web("check", inventory)
     done = web("destroy", inventory)
     assert "without anything of lvsdeploy's" in done.out

@@ -54,7 +54,7 @@ class TestOnAHost:
 
         done = on_a_terminal("n\n", "apply", plan)
         assert done.code == 0, "what was looked at once is not asked about again"
-        assert "Change the hosts?" not in done.out
+        assert "Change the hosts?" not in done.err
         assert vips(web1) == {f"{VIP}/32"}
         assert web1.manifest()["history"][0]["what"] == "apply"
         assert len(ids(site)) == 1
