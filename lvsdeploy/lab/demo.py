@@ -280,7 +280,9 @@ def failing_over(demo: Demo) -> None:
         f"while :; do curl -s --max-time 0.5 http://{demo.vip}/ >/dev/null && date +%s.%N; sleep 0.05; done",
     )
     demo.await_("requests are answered", lambda: len(_times(loop.output)) > 1)
-    demo.by_hand(master, f"kill -9 $(pidof keepalived); ip address del {demo.vip}/32 dev eth0; ipvsadm -C")
+    # The first process first: it starts its others again as long as it lives.
+    kill = "kill -9 $(cat /run/keepalived.pid); kill -9 $(pidof keepalived)"
+    demo.by_hand(master, f"{kill}; ip address del {demo.vip}/32 dev eth0; ipvsadm -C")
     killed = time.time()
     demo.await_("the other director answers the client", lambda: max(_times(loop.output)) > killed + 1.5)
     time.sleep(1)
