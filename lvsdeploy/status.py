@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table
+from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, service_key
 from lvsdeploy.plan import codes, live
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
-from lvsdeploy.state.ipvs import ServiceKey, canonical
+from lvsdeploy.state.ipvs import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def _services(
     if not table:
         return
     declared = {
-        ServiceKey(service.protocol, canonical(service.vip.ip), port): (service.name, row)
+        service_key(service, port): (service.name, row)
         for service in cluster.services
         for port, row in zip(service.ports, service.destinations, strict=True)
     }

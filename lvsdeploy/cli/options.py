@@ -88,26 +88,26 @@ def hosts(function: F) -> F:
 
 def drain_timeout(function: F) -> F:
     """--drain-timeout, of what may take destinations out."""
-    return click.option(
-        "--drain-timeout",
-        type=click.IntRange(0, 86_400),
-        default=30,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long connections to a real server that is removed may go on; 0: break them.",
-    )(function)
+    about = "How long connections to a real server that is removed may go on; 0: break them."
+    return _seconds("--drain-timeout", 30, about)(function)
 
 
 def lock_timeout(function: F) -> F:
     """--lock-timeout, of what changes hosts."""
+    about = "How long to wait for another command that changes this cluster; 0: stop, and say who it is."
+    return _seconds("--lock-timeout", 0, about)(function)
+
+
+def _seconds(name: str, default: int, about: str) -> Callable[[F], F]:
+    """An option that is a number of seconds, up to a day."""
     return click.option(
-        "--lock-timeout",
+        name,
         type=click.IntRange(0, 86_400),
-        default=0,
+        default=default,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for another command that changes this cluster; 0: stop, and say who it is.",
-    )(function)
+        help=about,
+    )
 
 
 def asking(function: F) -> F:

@@ -9,7 +9,7 @@ from lvsdeploy.desired.hosts import desired_goal, desired_state, probe_paths, re
 from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
-from lvsdeploy.desired.table import expected_table
+from lvsdeploy.desired.table import expected_table, service_key
 
 __all__ = [
     "KEEPALIVED_CONF",
@@ -23,6 +23,7 @@ __all__ = [
     "probe_paths",
     "render_all",
     "route_is_managed",
+    "service_key",
     "unit_names",
     "with_drained",
     "with_leaving",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.director import director_state
@@ -23,7 +22,7 @@ from lvsdeploy.desired.roles import Roles, route_is_managed
 from lvsdeploy.desired.table import expected_table
 from lvsdeploy.desired.templates import Templates
 from lvsdeploy.inventory.model import Director
-from lvsdeploy.record import Goal, history_path, manifest_path
+from lvsdeploy.record import Goal, folders_of, history_path, manifest_path
 from lvsdeploy.state.facts import Facts, ServiceManager
 
 if TYPE_CHECKING:
@@ -128,12 +127,7 @@ class _Hosts:
         else:
             states = [self.state(name, manager) for manager in ServiceManager]
         # Folders, too: those that are not there yet are made, and remembered as ours.
-        folders = {
-            str(parent)
-            for path in (*ours, history_path(cluster, ""))
-            for parent in PurePosixPath(path).parents
-        }
-        ours += [manifest_path(cluster), *(folders - {"/"})]
+        ours += [manifest_path(cluster), *folders_of((*ours, history_path(cluster, "")))]
         paths: dict[str, dict[str, bytes]] = {path: {} for path in sorted(ours)}
         for state in states:
             for path, file in state.files.items():

@@ -6,14 +6,15 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.table import service_key
 from lvsdeploy.inventory.model import Destination
-from lvsdeploy.state.ipvs import ServiceKey, canonical
+from lvsdeploy.state.ipvs import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lvsdeploy.inventory.model import Cluster, Service
-    from lvsdeploy.state.ipvs import VirtualService
+    from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
 
 def with_leaving(cluster: Cluster, table: Mapping[ServiceKey, VirtualService]) -> Cluster:
@@ -23,7 +24,7 @@ def with_leaving(cluster: Cluster, table: Mapping[ServiceKey, VirtualService]) -
 
 def _service(service: Service, table: Mapping[ServiceKey, VirtualService]) -> Service:
     rows = tuple(
-        (*row, *_leaving(row, table.get(ServiceKey(service.protocol, canonical(service.vip.ip), port))))
+        (*row, *_leaving(row, table.get(service_key(service, port))))
         for port, row in zip(service.ports, service.destinations, strict=True)
     )
     return replace(service, destinations=rows)

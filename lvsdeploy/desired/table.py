@@ -53,9 +53,14 @@ def expected_table(cluster: Cluster) -> Mapping[ServiceKey, VirtualService]:
         key: _virtual_service(service, key, destinations)
         for service in cluster.services
         for port, destinations in zip(service.ports, service.destinations, strict=True)
-        for key in [ServiceKey(service.protocol, canonical(service.vip.ip), port)]
+        for key in [service_key(service, port)]
     }
     return dict(sorted(services.items()))
+
+
+def service_key(service: Service, port: int) -> ServiceKey:
+    """What one port of a service is called in the table."""
+    return ServiceKey(service.protocol, canonical(service.vip.ip), port)
 
 
 def _virtual_service(

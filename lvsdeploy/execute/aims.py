@@ -58,6 +58,11 @@ class Options:
     stamp: Stamp = NOBODY
 
 
+def role_of(declared: Director | RealServer) -> Role:
+    """What a host is declared to be."""
+    return Role.DIRECTOR if isinstance(declared, Director) else Role.REAL_SERVER
+
+
 @dataclass(frozen=True)
 class Scene:
     """A host as it was read."""
@@ -74,7 +79,7 @@ class Scene:
 
     @property
     def role(self) -> Role:
-        return Role.DIRECTOR if isinstance(self.declared, Director) else Role.REAL_SERVER
+        return role_of(self.declared)
 
     @property
     def record(self) -> Record:

@@ -286,7 +286,7 @@ class Session:
         ill: frozenset[str] = frozenset()
         for _look in range(2):  # the second one for those that fail at first: a server may be slow to come
             self._pause(pause)
-            self._at_once(lambda host: host.read(self._connector), directors)
+            self._read_again(directors)
             ill = failing(self.plan()) - before
             if not ill or self._interruption.asked:
                 break
@@ -306,6 +306,9 @@ class Session:
         host.read(self._connector)
         end = "not read" if host.failure else f"read in {time.monotonic() - began:.1f} s"
         self._progress(f"{host.name}: {end}")
+
+    def _read_again(self, hosts: Iterable[Host]) -> None:
+        self._at_once(lambda host: host.read(self._connector), hosts)
 
     def _change(self, host: Host) -> None:
         if self._interruption.asked:
@@ -363,7 +366,7 @@ class Session:
         deadline = time.monotonic() + VRRP_SETTLES + 4 * self.cluster.vrrp.advert_interval
         while self._unsettled() and time.monotonic() < deadline and not self._interruption.asked:
             time.sleep(0.5)
-            self._at_once(lambda host: host.read(self._connector), directors)
+            self._read_again(directors)
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -5,11 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
-from lvsdeploy.desired import with_drained
+from lvsdeploy.desired import service_key, with_drained
 from lvsdeploy.errors import UsageError
 from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.record import Drained
-from lvsdeploy.state.ipvs import ServiceKey, canonical
+from lvsdeploy.state.ipvs import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,7 +88,7 @@ def connections(
 ) -> dict[str, int]:
     """Connections of a real server's destinations, by director. TCP's that are closing do not count."""
     keys = {
-        (ServiceKey(service.protocol, canonical(service.vip.ip), port), (canonical(d.address), d.port))
+        (service_key(service, port), (canonical(d.address), d.port))
         for service in cluster.services
         if service.name in names
         for port, row in zip(service.ports, service.destinations, strict=True)

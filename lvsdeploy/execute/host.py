@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import BecomeRefused, ChangeFailed, HostError, LvsdeployError
-from lvsdeploy.execute.aims import Aim, Options, Scene
+from lvsdeploy.execute.aims import Aim, Options, Scene, role_of
 from lvsdeploy.execute.lease import lease_program, read_lease
 from lvsdeploy.execute.transaction import (
     End,
@@ -22,9 +22,8 @@ from lvsdeploy.execute.transaction import (
     read_verdict,
     revert_program,
 )
-from lvsdeploy.inventory.model import Director
 from lvsdeploy.observe import Observation, parse, probe_command
-from lvsdeploy.plan.change import Failure, HostPlan, Role
+from lvsdeploy.plan.change import Failure, HostPlan
 from lvsdeploy.printable import printable
 from lvsdeploy.record import Record, Stamp, manifest_path, read_record
 from lvsdeploy.ssh import Connection, Connector, Target
@@ -32,8 +31,9 @@ from lvsdeploy.ssh import Connection, Connector, Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import Cluster, RealServer
+    from lvsdeploy.inventory.model import Cluster, Director, RealServer
     from lvsdeploy.observe import Request
+    from lvsdeploy.plan.change import Role
     from lvsdeploy.ssh.connection import Held
 
 READ_TIMEOUT = 60.0  # seconds
@@ -66,7 +66,7 @@ class Host:
 
     @property
     def role(self) -> Role:
-        return Role.DIRECTOR if isinstance(self.declared, Director) else Role.REAL_SERVER
+        return role_of(self.declared)
 
     @property
     def record(self) -> Record:
@@ -299,7 +299,7 @@ class Host:
         if self._armed:  # it is us who hold the host's lock, until the change is confirmed
             observation = replace(observation, busy="", unfinished="")
         self.observation = observation
-        if set(self._request().files) - set(request.files):
+        if not set(self.aim.further(self.cluster, self.record)) <= request.files.keys():
             self._read()  # the record names more that is needed
             return
         self.plan_anew()

@@ -2,14 +2,14 @@
 # The journal: what undoes a transaction, on disk before each act. It outlives whoever wrote it; the next
 # transaction finds it, and undoes or ends what it tells of. Follows lock.sh.
 #
-#   .journal/owner     who, since when
-#   journal/boot      the boot id: what only the kernel held is gone after a reboot
-#   journal/lib       this very library, so that an undo is done by the version that wrote it
-#   journal/undo.N    how to undo, the last one first; commit.N: what is to be done at the commit
-#   journal/armed.T   waits to be confirmed (guard.sh); renamed to confirmed.T, expired.T or reverted.T, once
+#   .journal/owner    who, since when
+#   .journal/boot      the boot id: what only the kernel held is gone after a reboot
+#   .journal/lib       this very library, so that an undo is done by the version that wrote it
+#   .journal/undo.N   how to undo, the last one first; commit.N: what is to be done at the commit
+#   .journal/armed.T  waits to be confirmed (guard.sh); renamed to confirmed.T, expired.T or reverted.T, once
 #
 # A file of words holds their number and one word a line: no value is ever read as shell, and one that was
-# not written whole is recognised. The commit is one rename, of journal to done.
+# not written whole is recognised. The commit is one rename, of .journal to .done.
 # Undoing needs no room on the disk, and can be repeated: it may have been killed, or the act never done.
 
 state=/var/lib/lvsdeploy

@@ -397,8 +397,6 @@ unit_stop() {
 
 unit_reload() { unit_do "$1" reload; }
 
-unit_remove() { unit_stop "$1" && unit_disable "$1"; }
-
 # As undo: what is so already need not be done, nor be possible.
 halt() { unit_do "$1" stop || idle "$1"; }
 

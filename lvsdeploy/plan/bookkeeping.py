@@ -7,7 +7,6 @@ changes: then somebody has edited or lost it, or the inventory names other hosts
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
@@ -24,6 +23,7 @@ from lvsdeploy.record import (
     RecordedUnit,
     cluster_of,
     dump_goal,
+    folders_of,
     history_path,
     manifest_of,
     manifest_path,
@@ -229,7 +229,7 @@ def _folders(context: Context, record: Record) -> Iterator[str]:
     """The folders that are ours: they hold what is ours, and were not there before."""
     paths = (*record.files, record.path, history_path(context.cluster, context.stamp.id))
     made = {folder for known in (context.record, *context.others) for folder in known.folders}
-    for folder in {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"}:
+    for folder in folders_of(paths):
         if folder in made or folder not in context.actual.files:
             yield folder
 

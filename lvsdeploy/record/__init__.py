@@ -6,7 +6,7 @@ become, and also what an earlier apply left: the last ten are kept, so that `rol
 
 from lvsdeploy.record.goal import Drained, Goal, dump_goal, load_goal
 from lvsdeploy.record.manifest import manifest_of, read_record
-from lvsdeploy.record.paths import cluster_of, history_path, is_record, manifest_path
+from lvsdeploy.record.paths import cluster_of, folders_of, history_path, is_record, manifest_path
 from lvsdeploy.record.record import (
     KEPT,
     Entry,
@@ -31,6 +31,7 @@ __all__ = [
     "Stamp",
     "cluster_of",
     "dump_goal",
+    "folders_of",
     "history_path",
     "is_record",
     "load_goal",

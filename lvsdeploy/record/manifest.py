@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from ipaddress import ip_address
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.printable import printable
 from lvsdeploy.record import checked
 from lvsdeploy.record.goal import SYSCTL, Drained
-from lvsdeploy.record.paths import cluster_of, files_of, history_path, manifest_path, units_of
+from lvsdeploy.record.paths import cluster_of, files_of, folders_of, history_path, manifest_path, units_of
 from lvsdeploy.record.record import (
     KEPT,
     Entry,
@@ -74,6 +74,7 @@ def manifest_of(record: Record, *, secret: bool) -> File:
     return File(manifest_path(record.cluster), text.encode(), mode=_PRIVATE if secret else _PUBLIC)
 
 
+@lru_cache(maxsize=1024)  # one reading of a host asks for it in several places
 def read_record(manifest: File | None) -> Record:
     """The record in a manifest.
 
@@ -106,7 +107,7 @@ def _record(manifest: File, data: Any) -> Record:
         for path, file in data["files"].items()
     }
     paths = (*files, manifest.path, history_path(cluster, ""))
-    parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"}
+    parents = folders_of(paths)
     return Record(
         path=manifest.path,
         digest=manifest.digest,

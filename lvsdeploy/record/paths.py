@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FOLDER = "/var/lib/lvsdeploy"
 _CLUSTER = r"[a-z][a-z0-9-]{0,30}"
@@ -23,6 +28,11 @@ def manifest_path(cluster: str) -> str:
 def history_path(cluster: str, apply_id: str) -> str:
     """What an apply of this id left on the host."""
     return f"{FOLDER}/{cluster}/history/{apply_id}.json"
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Every folder that these paths stand in, near and far, but the root."""
+    return {str(folder) for path in paths for folder in PurePosixPath(path).parents} - {"/"}
 
 
 def is_record(path: str) -> bool:
