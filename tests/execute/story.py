@@ -35,6 +35,9 @@ ARP_GOES = Change(Kind.SYSCTL, "net.ipv4.conf.all.arp_ignore", Action.UPDATE, Re
 VIP_STRAY = replace(VIP_GOES, name="192.0.2.50/32 on eth0", reason=Reason.DRIFT)
 VIP_COMES = Change(Kind.ADDRESS, "192.0.2.51/32 on lo", Action.CREATE, Reason.DECLARED)
 ROUTE = Change(Kind.ROUTE, "default", Action.UPDATE, Reason.DECLARED)
+SERVER_COMES = Change(Kind.DESTINATION, "192.0.2.21:80 of tcp 192.0.2.50:80", Action.CREATE, Reason.DECLARED)
+SERVER_GOES = replace(SERVER_COMES, action=Action.DELETE, reason=Reason.LEFT_OVER)
+ROUTE_GOES = Change(Kind.ROUTE, "default via 10.2.0.1 dev eth0", Action.UPDATE, Reason.LEFT_OVER)
 
 
 def inventory(real_servers: int = 2, more: str = "") -> str:
@@ -66,7 +69,9 @@ class Story:
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     on_read: dict[str, Exception | Callable[[], object]] = field(default_factory=dict)
     on_change: dict[str, Exception | Callable[[], object]] = field(default_factory=dict)
+    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)  # services none of whose servers stay
     changed: list[str] = field(default_factory=list)
+    made: dict[str, list[tuple[Change, ...]]] = field(default_factory=dict)  # by each change of a host
     progress: list[str] = field(default_factory=list)
     at_work: int = 0
     most_at_work: int = 0
@@ -112,9 +117,15 @@ class Story:
         if host.observation is None:
             return
         done = self.done.get(host.name, set())
-        waits = {VIP_GOES} if getattr(host, "keeps_leaving", False) else set()
+        waits = {VIP_GOES, SERVER_GOES} if getattr(host, "keeps_leaving", False) else set()
         changes = tuple(c for c in self.plans.get(host.name, (FILE,)) if c not in done | waits)
-        host.plan = HostPlan(host.name, host.role, changes, self.findings.get(host.name, ()))
+        host.plan = HostPlan(
+            host.name,
+            host.role,
+            changes,
+            self.findings.get(host.name, ()),
+            replaced=self.replaced.get(host.name, ()),
+        )
 
     def change(self, host: Host) -> None:
         with self.lock:
@@ -128,6 +139,7 @@ class Story:
                 self.at_work -= 1
         assert host.plan is not None
         host.changed = True
+        self.made.setdefault(host.name, []).append(host.plan.changes)
         self.done.setdefault(host.name, set()).update(host.plan.changes)
         self.plan_anew(host)
 

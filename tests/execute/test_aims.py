@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsdeploy.desired import KEEPALIVED_CONF
 from lvsdeploy.execute.aims import Aim, Forget, Options, Remove, Restore, Scene
+from lvsdeploy.inventory.model import Scheduler
 from lvsdeploy.observe import Observation
 from lvsdeploy.plan import codes
 from lvsdeploy.record import (
@@ -92,6 +94,39 @@ def test_only_directors_are_asked_about_tables_and_counters() -> None:
         assert (request.table is not None, request.counters) == (asked, asked)
         assert request.record == manifest_path("shop")
         assert not Aim().request(SHOP, declared(name), Options()).counters
+
+
+def test_a_director_keeps_what_is_to_go_beside_what_comes_for_now() -> None:
+    """Both are in the configuration and in the table then."""
+    lvs1 = converged(SHOP, "lvs1").actual
+    anew = clusters.cluster(
+        clusters.service("http", {clusters.WEB2: 3}),
+        clusters.service("other", {clusters.WEB2: 1}, 8080),
+    )
+
+    def plan(*, keeps_leaving: bool) -> HostPlan:
+        there = scene(lvs1, "lvs1")
+        return Aim().plan(replace(there, cluster=anew, keeps_leaving=keeps_leaving))
+
+    def tables(plan: HostPlan) -> list[list[str]]:
+        return [[f"{d} weight {d.weight}" for d in service.destinations] for service in plan.table]
+
+    for_now, later = plan(keeps_leaving=True), plan(keeps_leaving=False)
+    other = ["192.0.2.12:8080 weight 1"]
+    assert tables(for_now) == [["192.0.2.11:80 weight 1", "192.0.2.12:80 weight 3"], other]
+    assert tables(later) == [["192.0.2.12:80 weight 3"], other]
+    configurations = [
+        next(s.content for s in p.steps() if s.words[:2] == ("stage", KEEPALIVED_CONF))
+        for p in (for_now, later)
+    ]
+    assert [(c or b"").count(b"real_server 192.0.2.11 80") for c in configurations] == [1, 0]
+    assert not [line for line in summary(for_now) if line.startswith("delete destination")]
+    assert "delete destination 192.0.2.11:80 of tcp 192.0.2.50:80" in summary(later)
+
+
+def test_a_real_server_has_no_destinations_to_keep() -> None:
+    there = scene(WEB1.actual)
+    assert Aim().plan(replace(there, keeps_leaving=True)).changes == ()
 
 
 # --- nothing at all -----------------------------------------------------------------------------------------
@@ -195,6 +230,74 @@ def test_each_host_goes_back_to_its_own() -> None:
     elsewhere = aim.plan(scene(remembering(range(2, 3), host="web2"), "web2"))
     assert elsewhere.changes, "web2 was not there on that day"
     assert {line.split()[0] for line in summary(elsewhere)} == {"delete", "update"}
+
+
+@pytest.mark.parametrize("host", ["lvs1", "web1"])
+def test_to_go_back_asks_what_any_role_may_need(host: str) -> None:
+    """The host may have been a director then, with other schedulers."""
+    request = Restore(to=stamp(1).id).request(SHOP, declared(host), Options(counters=True))
+    now = Aim().request(SHOP, declared(host), Options(counters=True))
+    assert {KEEPALIVED_CONF, "/etc/keepalived"} <= request.files.keys()
+    assert {path: request.files[path] for path in now.files} == dict(now.files), "with what is expected there"
+    assert request.units == ("keepalived", "lvsdeploy-shop")
+    assert request.programs == ("ip", "ipvsadm", "keepalived")
+    assert request.table is not None
+    assert set(request.modules) == {"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}
+    assert request.counters == now.counters
+    assert request.record == now.record
+
+
+# --- clients must not be sent to what has been cleaned ------------------------------------------------------
+
+THEN = clusters.smallest()
+WITHOUT_WEB2 = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}), real_servers=(clusters.WEB1,))
+HERE = {"lvs1": "192.0.2.2", "web1": "192.0.2.11"}
+
+
+def back_to_web2(**record: dict[str, str]) -> HostPlan:
+    """A director goes back to when it sent clients to web2, which the inventory has no more."""
+    director = converged(WITHOUT_WEB2, "lvs1")
+    goal = converged(THEN, "lvs1").goal
+    assert goal.hosts["web2"] == "192.0.2.12"
+    known = replace(director.record, history=(Entry(stamp(1)), Entry(stamp(2))), **record)
+    path = history_path("shop", stamp(1).id)
+    state = replace(
+        director.actual,
+        files={
+            **director.actual.files,
+            RECORD: manifest_of(known, secret=False),
+            path: File(path, dump_goal(goal), 0o600),
+        },
+    )
+    there = replace(scene(state, "lvs1"), cluster=WITHOUT_WEB2)
+    return Restore(to=stamp(1).id).plan(there)
+
+
+def test_no_way_back_to_a_host_that_was_cleaned() -> None:
+    said = lost(back_to_web2(hosts=HERE, former={}))
+    assert said == "it would send clients to web2 (192.0.2.12), cleaned since by `destroy`"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"hosts": HERE, "former": {"web2": "192.0.2.12"}},
+        {"hosts": {**HERE, "web2": "192.0.2.12"}, "former": {}},
+        {"hosts": HERE, "former": {"another-name": "192.0.2.12"}},
+    ],
+    ids=["it left the inventory", "it is still a host", "it has another name now"],
+)
+def test_a_way_back_to_a_host_that_somebody_looks_after(record: dict[str, dict[str, str]]) -> None:
+    plan = back_to_web2(**record)
+    assert not plan.refused
+    assert any(line.startswith("create destination 192.0.2.12:80") for line in summary(plan))
+
+
+def test_a_host_that_got_no_clients_then_need_not_be_there_now() -> None:
+    then = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}))  # web2 is in no service
+    goal = converged(then, "lvs1").goal
+    state = remembering(range(1, 3), {1: replace(goal, hosts={**goal.hosts, "web9": "192.0.2.19"})}, "lvs1")
+    assert not Restore(to=stamp(1).id).plan(scene(state, "lvs1")).refused
 
 
 # --- hosts that are gone ------------------------------------------------------------------------------------

@@ -18,7 +18,19 @@ from lvsdeploy.execute.cluster import Session
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
 from lvsdeploy.record import Stamp
-from tests.execute.story import ARP_GOES, FILE, ROUTE, VIP_COMES, VIP_GOES, VIP_STRAY, inventory, story_of
+from tests.execute.story import (
+    ARP_GOES,
+    FILE,
+    ROUTE,
+    ROUTE_GOES,
+    SERVER_COMES,
+    SERVER_GOES,
+    VIP_COMES,
+    VIP_GOES,
+    VIP_STRAY,
+    inventory,
+    story_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +81,9 @@ def test_a_bug_about_one_host_is_that_host_s_failure(story: Story) -> None:
     assert set(left) == {"lvs1", "lvs2"}
 
 
-@pytest.mark.parametrize("goes", [VIP_GOES, ARP_GOES], ids=["VIP", "what hides it"])
+@pytest.mark.parametrize(
+    "goes", [VIP_GOES, ARP_GOES, ROUTE_GOES], ids=["VIP", "what hides it", "the way back of replies"]
+)
 def test_a_vip_goes_from_real_servers_after_the_directors(story: Story, goes: Change) -> None:
     story.plans["web1"] = (FILE, goes)
     assert story.tell()[0] == ["web2", "lvs1", "lvs2", "web1"]
@@ -167,6 +181,51 @@ def test_a_nat_section_that_no_service_uses_holds_nobody_back(
     story.plans["web1"] = (ROUTE,)
     changed, left, _ = story.tell(without=("lvs2", "web2"))
     assert (changed, left) == (["web1", "lvs1"], {})
+
+
+# --- real servers, none of which stays ----------------------------------------------------------------------
+
+HTTP = "tcp 192.0.2.50:80"
+
+
+def replacing(story: Story) -> None:
+    """A director gets other real servers for all that a service has."""
+    story.plans["lvs1"] = (SERVER_COMES, SERVER_GOES)
+    story.replaced["lvs1"] = (HTTP,)
+
+
+def test_new_real_servers_come_beside_the_old_ones_first(story: Story) -> None:
+    replacing(story)
+    story.on_change["lvs1"] = lambda: story.replaced.pop("lvs1", None)  # the first health check passes
+    changed, left, failed = story.tell()
+    assert changed == ["web1", "web2", "lvs1", "lvs1", "lvs2"]
+    assert story.made["lvs1"] == [(SERVER_COMES,), (SERVER_GOES,)]
+    assert (left, failed) == ({}, {})
+
+
+def test_old_real_servers_stay_while_no_new_one_passes_its_health_check(story: Story) -> None:
+    replacing(story)
+    changed, left, failed = story.tell()
+    assert changed == ["web1", "web2", "lvs1"]
+    assert story.made["lvs1"] == [(SERVER_COMES,)]
+    assert failed == {
+        "lvs1": f"no new real server of {HTTP} passes its health check; the old ones stay beside them"
+    }
+    assert set(left) == {"lvs2"}
+
+
+def test_old_real_servers_stay_where_new_ones_could_not_be_added(story: Story) -> None:
+    replacing(story)
+    story.on_change["lvs1"] = Unreachable("lvs1", "gone")
+    changed, _, failed = story.tell()
+    assert changed == ["web1", "web2", "lvs1"]
+    assert failed == {"lvs1": "gone"}
+
+
+def test_who_removes_all_replaces_nobody(story: Story) -> None:
+    replacing(story)
+    assert story.tell(aim=Remove())[2] == {}
+    assert story.made["lvs1"] == [(SERVER_COMES, SERVER_GOES)]
 
 
 # --- destroy ------------------------------------------------------------------------------------------------

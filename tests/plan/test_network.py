@@ -302,6 +302,18 @@ def test_a_route_whose_words_are_not_known_goes_all_the_same() -> None:
     assert "route_back 10.2.0.1" in steps(context)
 
 
+def test_a_route_that_directors_still_need_stays_for_now() -> None:
+    """Directors follow later, and NAT's replies go back through them until then."""
+    context = no_longer(PLAIN, OURS)
+    for_now = replace(context, keeps_leaving=True)
+    assert not [words for words in told(for_now) if " route " in words]
+    record = next_record(for_now)
+    assert record.route == RecordedRoute(GATEWAY, PLAIN), "or nobody would know what was before"
+    later = replace(for_now, keeps_leaving=False, record=record)
+    assert "route_back 10.2.0.1 default via 192.0.2.1 dev eth0 proto static" in steps(later)
+    assert next_record(later).route is None
+
+
 def test_a_route_that_another_cluster_needs_stays() -> None:
     context = no_longer(PLAIN, OURS)
     other = Record(path="x", cluster="blog", route=RecordedRoute(GATEWAY, PLAIN))

@@ -32,6 +32,7 @@ from tests.plan.hosts import (
 from tests.plan.machine import Machine, made_by
 
 if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import RealServer
     from lvsdeploy.plan.context import Context
 
 KEY = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
@@ -402,6 +403,62 @@ def test_what_stays_is_not_waited_for() -> None:
     assert waiting(replace(declared_anew(lvs(SERVICE), anew), drain=30)) == []
     drained = declared_anew(lvs(SERVICE), clusters.smallest(), drained=[Drained("web2")])
     assert waiting(replace(drained, drain=30)) == []
+
+
+WEB9 = TableDestination("192.0.2.19", 80, Forwarding.DR, 1)
+
+
+def to_weights(weights: dict[RealServer, int], *there: TableDestination) -> Context:
+    """A director whose table has `there`, after the inventory has changed to real servers of these weights."""
+    anew = clusters.cluster(clusters.service("http", weights))
+    return replace(declared_anew(lvs(with_destinations(*there)), anew), drain=30)
+
+
+NOBODY_STAYS = {
+    "another instead": to_weights({clusters.WEB2: 1}, WEB1),
+    "others instead of two": to_weights({clusters.WEB1: 1}, WEB2, WEB9),
+    "what stays will have no weight": to_weights({clusters.WEB1: 0, clusters.WEB2: 1}, WEB1, WEB9),
+    "what stays has no weight yet": to_weights({clusters.WEB1: 1}, replace(WEB1, weight=0), WEB9),
+}
+
+
+@pytest.mark.parametrize("case", NOBODY_STAYS)
+def test_who_serves_alone_keeps_its_clients_until_others_are_there(case: str) -> None:
+    """To take new connections away from it would leave them with nobody."""
+    context = NOBODY_STAYS[case]
+    assert plan(context).replaced == (str(KEY),)
+    assert waiting(context) == []
+
+
+SOMEBODY_STAYS = {
+    "one of two goes": to_weights({clusters.WEB1: 1}, WEB1, WEB2),
+    "with another weight": to_weights({clusters.WEB1: 5, clusters.WEB2: 1}, WEB1, WEB9),
+    "beside one without weight": to_weights(
+        {clusters.WEB1: 1, clusters.WEB2: 0}, WEB1, replace(WEB2, weight=0), WEB9
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SOMEBODY_STAYS)
+def test_where_one_goes_on_to_serve_nothing_is_replaced(case: str) -> None:
+    context = SOMEBODY_STAYS[case]
+    assert plan(context).replaced == ()
+    assert [words.split()[0] for words in waiting(context)] == ["quiesce", "await_quiet"]
+
+
+def test_what_serves_nobody_needs_no_replacement() -> None:
+    """No clients to lose now, or none to be served afterwards."""
+    assert plan(to_weights({clusters.WEB2: 1})).replaced == (), "an empty service"
+    assert plan(to_weights({clusters.WEB2: 1}, replace(WEB1, weight=0))).replaced == (), "at rest"
+    assert plan(to_weights({clusters.WEB2: 0}, WEB1)).replaced == (), "none is to serve"
+    assert plan(lvs(SERVICE, VirtualService(OTHER, "rr", destinations=(STRAY,)))).replaced == (), "it goes"
+    assert plan(lvs()).replaced == (), "it comes"
+
+
+def test_a_sorry_server_in_use_is_not_replaced() -> None:
+    lost = CheckedService(quorum_up=False, sorry_server=SORRY.key, down=frozenset({WEB1.key, WEB2.key}))
+    assert plan(sorry(with_destinations(SORRY), lost)).replaced == ()
+    assert plan(sorry(with_destinations(SORRY), replace(lost, sorry_server=None))).replaced == (str(KEY),)
 
 
 def test_what_somebody_put_there_by_hand_goes_at_once() -> None:
