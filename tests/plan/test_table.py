@@ -409,7 +409,7 @@ WEB9 = TableDestination("192.0.2.19", 80, Forwarding.DR, 1)
 
 
 def to_weights(weights: dict[RealServer, int], *there: TableDestination) -> Context:
-    """A director whose table has `there`, after the inventory has changed to real servers of these weights."""
+    """A director whose table has `there`, after the inventory has changed to these weights."""
     anew = clusters.cluster(clusters.service("http", weights))
     return replace(declared_anew(lvs(with_destinations(*there)), anew), drain=30)
 
