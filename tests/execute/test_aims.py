@@ -254,12 +254,12 @@ WITHOUT_WEB2 = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}), re
 HERE = {"lvs1": "192.0.2.2", "web1": "192.0.2.11"}
 
 
-def back_to_web2(**record: dict[str, str]) -> HostPlan:
+def back_to_web2(hosts: dict[str, str], former: dict[str, str]) -> HostPlan:
     """A director goes back to when it sent clients to web2, which the inventory has no more."""
     director = converged(WITHOUT_WEB2, "lvs1")
     goal = converged(THEN, "lvs1").goal
     assert goal.hosts["web2"] == "192.0.2.12"
-    known = replace(director.record, history=(Entry(stamp(1)), Entry(stamp(2))), **record)
+    known = replace(director.record, history=(Entry(stamp(1)), Entry(stamp(2))), hosts=hosts, former=former)
     path = history_path("shop", stamp(1).id)
     state = replace(
         director.actual,
