@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, service_key
+from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, pool_keys
 from lvsdeploy.plan import codes, live
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
 from lvsdeploy.state.ipvs import canonical
@@ -69,9 +69,10 @@ def _services(
     if not table:
         return
     declared = {
-        service_key(service, port): (service.name, row)
+        key: (service.name, pool.destinations)
         for service in cluster.services
-        for port, row in zip(service.ports, service.destinations, strict=True)
+        for pool in service.pools
+        for key in pool_keys(service, pool)
     }
     expected = expected_table(cluster)
     for key in sorted(table.keys() | declared.keys()):

@@ -35,7 +35,7 @@ def test_the_inventory_of_the_readme_is_the_smallest_example(tmp_path: Path) -> 
     file = tmp_path / "shop.yaml"
     file.write_text(block, encoding="utf-8")
     example = load(ROOT / "inventories" / "dr-minimal.yaml").cluster
-    assert [s.vip.ip for s in load(file).cluster.services] == [s.vip.ip for s in example.services]
+    assert [s.vips[0].ip for s in load(file).cluster.services] == [s.vips[0].ip for s in example.services]
 
 
 def test_the_readme_says_which_commands_there_are() -> None:

@@ -57,8 +57,7 @@ def _served(cluster: Cluster) -> Iterator[tuple[str, int]]:
     """(real server, port) of every TCP destination."""
     for service in cluster.services:
         if service.protocol is Protocol.TCP:
-            for row in service.destinations:
-                yield from ((d.real_server, d.port) for d in row if d.port)
+            yield from ((d.real_server, d.port) for d in service.destinations if d.port)
 
 
 def _know_the_keys(home: Path, ssh_config: Path) -> None:

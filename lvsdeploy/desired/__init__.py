@@ -9,7 +9,7 @@ from lvsdeploy.desired.hosts import desired_goal, desired_state, probe_paths, re
 from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
-from lvsdeploy.desired.table import expected_table, service_key
+from lvsdeploy.desired.table import expected_table, pool_keys
 
 __all__ = [
     "KEEPALIVED_CONF",
@@ -20,10 +20,10 @@ __all__ = [
     "inside_router_id",
     "known_drains",
     "nat_in_use",
+    "pool_keys",
     "probe_paths",
     "render_all",
     "route_is_managed",
-    "service_key",
     "unit_names",
     "with_drained",
     "with_leaving",

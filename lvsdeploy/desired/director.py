@@ -91,7 +91,7 @@ def _routing(cluster: Cluster, director: Director) -> dict[str, int]:
     nat = nat_in_use(cluster)
     if nat is None:
         return {}
-    vips = [s.vip for s in cluster.services if s.mode is ForwardingMethod.NAT]
+    vips = [vip for s in cluster.services if s.mode is ForwardingMethod.NAT for vip in s.vips]
     interfaces = {director.interface, nat.interface, *(v.interface for v in vips if v.interface)}
     redirects = [conf(name, "send_redirects") for name in ("all", *sorted(interfaces))]
     return {_FORWARD: 1, **dict.fromkeys(redirects, 0)}

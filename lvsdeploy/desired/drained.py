@@ -24,8 +24,7 @@ def known_drains(cluster: Cluster, drained: Iterable[Drained]) -> tuple[Drained,
             if any(
                 drain.covers(destination.real_server, service.name)
                 for service in cluster.services
-                for row in service.destinations
-                for destination in row
+                for destination in service.destinations
             )
         )
     )
@@ -46,11 +45,11 @@ def _with_drained(key: ByIdentity, drained: tuple[Drained, ...]) -> Cluster:
 
 
 def _service(service: Service, drained: tuple[Drained, ...]) -> Service:
-    rows = tuple(
-        tuple(_destination(destination, service.name, drained) for destination in row)
-        for row in service.destinations
+    pools = tuple(
+        replace(pool, destinations=tuple(_destination(d, service.name, drained) for d in pool.destinations))
+        for pool in service.pools
     )
-    return replace(service, destinations=rows)
+    return replace(service, pools=pools)
 
 
 def _destination(destination: Destination, service: str, drained: tuple[Drained, ...]) -> Destination:

@@ -65,15 +65,12 @@ class Instance:
 
 @dataclass(frozen=True)
 class VirtualServer:
-    """One virtual_server: one port of a service."""
+    """One virtual_server: one VIP and port of a service."""
 
     service: Service
+    vip: IPAddress
     port: int
     destinations: tuple[Destination, ...]
-
-    @property
-    def vip(self) -> IPAddress:
-        return self.service.vip.ip
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -191,7 +188,8 @@ def _version(cluster: Cluster) -> int | None:
 def _virtual_servers(cluster: Cluster) -> tuple[VirtualServer, ...]:
     """In inventory order: it depends on no director, so it is the same on all of them."""
     return tuple(
-        VirtualServer(service, port, destinations)
+        VirtualServer(service, vip.ip, pool.port, pool.destinations)
         for service in cluster.services
-        for port, destinations in zip(service.ports, service.destinations, strict=True)
+        for pool in service.pools
+        for vip in pool.vips
     )

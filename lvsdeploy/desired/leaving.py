@@ -6,14 +6,14 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.table import service_key
+from lvsdeploy.desired.table import pool_keys
 from lvsdeploy.inventory.model import Destination
 from lvsdeploy.state.ipvs import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lvsdeploy.inventory.model import Cluster, Service
+    from lvsdeploy.inventory.model import Cluster, Pool, Service
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
 
@@ -23,17 +23,18 @@ def with_leaving(cluster: Cluster, table: Mapping[ServiceKey, VirtualService]) -
 
 
 def _service(service: Service, table: Mapping[ServiceKey, VirtualService]) -> Service:
-    rows = tuple(
-        (*row, *_leaving(row, table.get(service_key(service, port))))
-        for port, row in zip(service.ports, service.destinations, strict=True)
+    pools = tuple(
+        replace(pool, destinations=(*pool.destinations, *_leaving(service, pool, table)))
+        for pool in service.pools
     )
-    return replace(service, destinations=rows)
+    return replace(service, pools=pools)
 
 
-def _leaving(row: tuple[Destination, ...], there: VirtualService | None) -> list[Destination]:
-    declared = {(canonical(d.address), d.port) for d in row}
-    return [
-        Destination("leaving", ip_address(d.address), d.port, d.weight)
-        for d in (there.destinations if there is not None else ())
-        if d.key not in declared
-    ]
+def _leaving(service: Service, pool: Pool, table: Mapping[ServiceKey, VirtualService]) -> list[Destination]:
+    known = {(canonical(d.address), d.port) for d in pool.destinations}
+    found: dict[tuple[str, int], Destination] = {}
+    for key in pool_keys(service, pool):
+        for d in table[key].destinations if key in table else ():
+            if d.key not in known:
+                found.setdefault(d.key, Destination("leaving", ip_address(d.address), d.port, d.weight))
+    return list(found.values())

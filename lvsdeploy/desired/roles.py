@@ -43,7 +43,7 @@ class Roles:
     def dr_vips(self, server: RealServer) -> tuple[IPAddress, ...]:
         """The VIPs that this machine must hold, sorted, each once."""
         services = self._services_of(server)
-        vips = {service.vip.ip for service in services if service.mode is ForwardingMethod.DR}
+        vips = {vip.ip for service in services if service.mode is ForwardingMethod.DR for vip in service.vips}
         return tuple(sorted(vips, key=lambda ip: (ip.version, int(ip))))
 
     def inside_of(self, server: RealServer) -> Nat | None:
@@ -53,7 +53,8 @@ class Roles:
 
     def _services_of(self, server: RealServer) -> list[Service]:
         """The services whose packets this machine may get: as a real server, or as the sorry server."""
-        return [*self._served_by.get(server.name, ()), *self._sorry_servers.get(server.rip, ())]
+        sorry = [service for rip in server.rips for service in self._sorry_servers.get(rip, ())]
+        return [*self._served_by.get(server.name, ()), *sorry]
 
     @cached_property
     def _hosts(self) -> dict[str, Director | RealServer]:
@@ -63,7 +64,7 @@ class Roles:
     def _served_by(self) -> dict[str, list[Service]]:
         served: dict[str, list[Service]] = {}
         for service in self.cluster.services:
-            names = dict.fromkeys(d.real_server for row in service.destinations for d in row)
+            names = dict.fromkeys(d.real_server for d in service.destinations)
             for name in names:
                 served.setdefault(name, []).append(service)
         return served

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Address
 
-    from lvsdeploy.inventory.model import Cluster, Destination, Service
+    from lvsdeploy.inventory.model import Cluster, Destination, Pool, Service
 
 _FORWARDING = {
     ForwardingMethod.DR: Forwarding.DR,
@@ -50,17 +50,19 @@ def expected_table(cluster: Cluster) -> Mapping[ServiceKey, VirtualService]:
     The sorry server is not in it: keepalived adds it only while the quorum is lost.
     """
     services = {
-        key: _virtual_service(service, key, destinations)
+        key: _virtual_service(service, key, pool.destinations)
         for service in cluster.services
-        for port, destinations in zip(service.ports, service.destinations, strict=True)
-        for key in [service_key(service, port)]
+        for pool in service.pools
+        for key in pool_keys(service, pool)
     }
     return dict(sorted(services.items()))
 
 
-def service_key(service: Service, port: int) -> ServiceKey:
-    """What one port of a service is called in the table."""
-    return ServiceKey(service.protocol, canonical(service.vip.ip), port)
+def pool_keys(service: Service, pool: Pool) -> tuple[ServiceKey, ...]:
+    """What the virtual services of a pool are called in the table: one a VIP, or one for a firewall mark."""
+    if service.fwmark:
+        return (ServiceKey(None, "", 0, service.fwmark),)
+    return tuple(ServiceKey(service.protocol, canonical(vip.ip), pool.port) for vip in pool.vips)
 
 
 def _virtual_service(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
-from lvsdeploy.desired import service_key, with_drained
+from lvsdeploy.desired import pool_keys, with_drained
 from lvsdeploy.errors import UsageError
 from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.record import Drained
@@ -79,7 +79,9 @@ def without_destination(cluster: Cluster, drained: tuple[Drained, ...], names: I
     """Those of the services `names` that would have no real server of any weight left."""
     by_name = {service.name: service for service in with_drained(cluster, drained).services}
     return [
-        name for name in names if any(not any(d.weight for d in row) for row in by_name[name].destinations)
+        name
+        for name in names
+        if any(not any(d.weight for d in pool.destinations) for pool in by_name[name].pools)
     ]
 
 
@@ -88,11 +90,12 @@ def connections(
 ) -> dict[str, int]:
     """Connections of a real server's destinations, by director. TCP's that are closing do not count."""
     keys = {
-        (service_key(service, port), (canonical(d.address), d.port))
+        (key, (canonical(d.address), d.port))
         for service in cluster.services
         if service.name in names
-        for port, row in zip(service.ports, service.destinations, strict=True)
-        for d in row
+        for pool in service.pools
+        for key in pool_keys(service, pool)
+        for d in pool.destinations
         if d.real_server == real_server
     }
     counts: dict[str, int] = {}

@@ -6,6 +6,7 @@ looked at: all errors of a file come at once.
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, IPv6Interface
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory import build_codes, text_codes
@@ -13,6 +14,7 @@ from lvsdeploy.inventory.addresses import NotAnAddress, parse_host
 from lvsdeploy.inventory.build_services import build_services
 from lvsdeploy.inventory.draft import Draft
 from lvsdeploy.inventory.model import (
+    IPV6,
     Cluster,
     Director,
     Engine,
@@ -71,7 +73,7 @@ def build(
 
 
 def _used(services: Iterable[Service]) -> tuple[Vip, ...]:
-    return tuple({service.vip.ip: service.vip for service in services}.values())
+    return tuple({vip.ip: vip for service in services for vip in service.vips}.values())
 
 
 def _ssh(draft: Draft, own: Mapping[str, Any], path: KeyPath) -> SshSettings | None:
@@ -128,8 +130,10 @@ def _directors(draft: Draft) -> None:
             draft.lose("directors", name)
             continue
         dip, ssh = host
-        interface, priority = entry["interface"], priorities[name]
-        draft.directors[name] = Director(name, entry["address"], dip, interface, priority, ssh=ssh, path=path)
+        dip6 = _sixth(draft, entry, "dip6", dip, path)
+        draft.directors[name] = Director(
+            name, entry["address"], dip, entry["interface"], priorities[name], ssh=ssh, dip6=dip6, path=path
+        )
 
 
 def default_priorities(given: Mapping[str, int | None]) -> dict[str, int]:
@@ -166,8 +170,27 @@ def _real_servers(draft: Draft) -> None:
             tags=tuple(entry.get("tags", ())),
             managed=entry.get("managed", True),
             ssh=ssh,
+            rip6=_sixth(draft, entry, "rip6", rip, path),
             path=path,
         )
+
+
+def _sixth(
+    draft: Draft, entry: Mapping[str, Any], key: str, first: IPAddress, path: KeyPath
+) -> IPv6Address | None:
+    """The IPv6 address beside an IPv4 one; None when there is none, or when told what is wrong."""
+    if key not in entry:
+        return None
+    address = draft.ip(entry[key], (*path, key))
+    if address is None:
+        return None
+    if not isinstance(address, IPv6Address):
+        draft.tell(text_codes.NOT_AN_ADDRESS, (*path, key), f"'{address}' is not IPv6, and {key} is")
+        return None
+    if first.version == IPV6:
+        summary = f"'{key}' stands beside an IPv4 address, and {first} is IPv6"
+        draft.tell(build_codes.SECOND_SIXTH, (*path, key), summary)
+    return address
 
 
 def _groups(draft: Draft) -> None:
@@ -235,4 +258,17 @@ def _nat(draft: Draft) -> Nat | None:
     if gateway is None:
         draft.incomplete.add("nat")
         return None
-    return Nat(gateway, given["interface"], given.get("configure_gateway", False))
+    sixth = None
+    if "gateway6" in given:
+        sixth = draft.interface(given["gateway6"], ("nat", "gateway6"))
+        if sixth is not None and (not isinstance(sixth, IPv6Interface) or gateway.version == IPV6):
+            summary = f"gateway6 is an IPv6 gateway beside an IPv4 one: {gateway} and {sixth} are not"
+            draft.tell(build_codes.SECOND_SIXTH, ("nat", "gateway6"), summary)
+            sixth = None
+    return Nat(
+        gateway,
+        given["interface"],
+        given.get("configure_gateway", False),
+        given.get("masquerade", False),
+        sixth if isinstance(sixth, IPv6Interface) else None,
+    )

@@ -37,6 +37,27 @@ NETMASK = code(
         "         persistence_netmask: 255.0.255.0, real_servers: [web1]}"
     ),
 )
+PORT_RANGE = code(
+    "LVS326",
+    Severity.ERROR,
+    "A range of ports is none, or too large.",
+    why="IPVS knows a virtual service by one port: each port of a range is a virtual service of its own.",
+    fix='Write FIRST-LAST in quotes, such as "8000-8010". For very many ports use a fwmark: all of '
+    "them are then one virtual service.",
+    example=('services:\n  media: {vip: 192.0.2.50, ports: ["8010-8000"], real_servers: [web1, web2]}'),
+)
+SECOND_SIXTH = code(
+    "LVS404",
+    Severity.ERROR,
+    "The IPv6 address of a pair has no IPv4 address beside it.",
+    why="dip6, rip6 and gateway6 are for hosts that have both families. Where the first is IPv6, there "
+    "would be two of one family, and no telling which is meant.",
+    fix="Give the IPv4 address as `address`, `dip`, `rip` or `gateway`; or leave the second one out.",
+    example="""
+        real_servers:
+          web1: {address: "2001:db8::11", rip6: "2001:db8::12"}
+    """,
+)
 NAME_NEEDS_ADDRESS = code(
     "LVS401",
     Severity.ERROR,

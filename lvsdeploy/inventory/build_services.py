@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import re
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory import build_codes, text_codes
@@ -13,6 +13,8 @@ from lvsdeploy.inventory.addresses import (
     parse_netmask,
 )
 from lvsdeploy.inventory.model import (
+    IPV4,
+    IPV6,
     CheckTiming,
     Destination,
     ForwardingMethod,
@@ -20,19 +22,34 @@ from lvsdeploy.inventory.model import (
     HttpCheck,
     IPAddress,
     NoCheck,
+    Pool,
     Protocol,
     Scheduler,
     Service,
     SorryServer,
     TcpCheck,
+    Tunnel,
+    TunnelType,
     Vip,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ipaddress import IPv4Address
 
     from lvsdeploy.inventory.document import KeyPath
     from lvsdeploy.inventory.draft import Draft
+
+
+_RANGE = re.compile(
+    r"(?P<net>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})-(?P<last>[0-9]{1,3})(?P<prefix>/[0-9]{1,2})?"
+)
+_LAST_OF_A_RANGE = 255
+_LAST_PORT = 65535
+_MOST_PORTS = 1024
+_BITS_OF_IPV4 = 32
+_USUAL_MSS = 1360
+"""Bytes of a TCP segment that fits any of the tunnels, of both families, into 1500 bytes."""
 
 
 class _Lost(Exception):
@@ -51,9 +68,6 @@ def build_services(draft: Draft) -> tuple[Service, ...]:
     services = []
     for name, entry in entries.items():
         path = ("services", name)
-        if "fwmark" in entry:  # not built yet, and told so by its rule
-            draft.lose("services", name)
-            continue
         try:
             services.append(_service(draft, vips, {**defaults, **entry}, path))
         except _Lost:
@@ -69,6 +83,29 @@ class _Vips:
         self.by_ip: dict[IPAddress, Vip] = {}
         for vip in draft.vips.values():
             self.by_ip.setdefault(vip.ip, vip)
+
+    def all(self, given: Mapping[str, Any], path: KeyPath) -> tuple[Vip, ...]:
+        """The VIPs of a service, each once: `vip`, or the names, addresses and ranges of `vips`."""
+        if "vip" in given:
+            return (self.find(given["vip"], (*path, "vip")),)
+        found: dict[IPAddress, Vip] = {}
+        for index, text in enumerate(given["vips"]):
+            where = (*path, "vips", str(index))
+            for vip in self._range(text, where) if _RANGE.fullmatch(text) else (self.find(text, where),):
+                found.setdefault(vip.ip, vip)
+        return tuple(found.values())
+
+    def _range(self, text: str, path: KeyPath) -> tuple[Vip, ...]:
+        """`192.0.2.50-59` or `192.0.2.50-59/24`: the VIPs from one to the other."""
+        match = _RANGE.fullmatch(text)
+        assert match is not None  # noqa: S101 - the caller looked
+        first, last = int(match["first"]), int(match["last"])
+        if not first <= last <= _LAST_OF_A_RANGE:
+            draft = self.draft
+            draft.tell(text_codes.NOT_AN_ADDRESS, path, f"'{text}' is no range: it goes up, to 255 at most")
+            raise _Lost
+        prefix = match["prefix"] or ""
+        return tuple(self.find(f"{match['net']}{n}{prefix}", path) for n in range(first, last + 1))
 
     def find(self, text: str, path: KeyPath) -> Vip:
         draft = self.draft
@@ -110,26 +147,86 @@ class _Vips:
 
 
 def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath) -> Service:
-    vip = vips.find(given["vip"], (*path, "vip"))
-    ports = tuple(given["ports"]) if "ports" in given else (given["port"],)
-    protocol = Protocol(given.get("protocol", Protocol.TCP))
-    rows = _destinations(draft, given["real_servers"], ports, (*path, "real_servers"))
+    found = vips.all(given, path)
+    ranges = _port_ranges(draft, given, path)
+    fwmark = given.get("fwmark", 0)
+    protocols = _protocols(given)
+    mode = ForwardingMethod(given.get("mode", ForwardingMethod.DR))
+    ports = (0,) if fwmark else tuple(port for first, last in ranges for port in range(first, last + 1))
+    families = {version: tuple(vip for vip in found if vip.ip.version == version) for version in (IPV4, IPV6)}
+    chosen = _chosen(draft, given["real_servers"], (*path, "real_servers"))
+    weight = given.get("weight", 1)
+    pools = tuple(
+        Pool(port, family, _destinations(draft, chosen, port, version, weight))
+        for port in ports
+        for version, family in families.items()
+        if family
+    )
     return Service(
         name=path[-1],
-        vip=vip,
-        ports=ports,
-        protocol=protocol,
-        mode=ForwardingMethod(given.get("mode", ForwardingMethod.DR)),
+        protocol=protocols[0],
+        mode=mode,
         scheduler=Scheduler(given.get("scheduler", Scheduler.WLC)),
-        destinations=rows,
+        pools=pools,
+        port_ranges=ranges,
+        fwmark=fwmark,
+        protocols=protocols,
+        tunnel=_tunnel(given.get("tunnel", {})),
         scheduler_flags=tuple(given.get("scheduler_flags", ())),
         persistence=given.get("persistence"),
-        persistence_netmask=_netmask(draft, given, path, vip),
+        persistence_netmask=_netmask(draft, given, path) if families[IPV4] else None,
+        persistence_prefix=_prefix(given) if families[IPV6] else None,
+        persistence_engine=given.get("persistence_engine", ""),
         one_packet=given.get("one_packet", False),
-        health_check=_health_check(given.get("health_check"), protocol, ports),
+        health_check=health_check(given.get("health_check"), protocols[0], ports if not fwmark else ()),
+        alpha=given.get("alpha", True),
+        omega=given.get("omega", False),
         quorum=given.get("quorum", 1),
+        hysteresis=given.get("hysteresis", 0),
+        quorum_up=given.get("quorum_up"),
+        quorum_down=given.get("quorum_down"),
         sorry_server=_sorry_server(draft, given, path),
+        inhibit_on_failure=given.get("inhibit_on_failure", False),
+        virtualhost=given.get("virtualhost"),
         path=path,
+    )
+
+
+def _protocols(given: Mapping[str, Any]) -> tuple[Protocol, ...]:
+    """`protocols` of what is marked, or the one `protocol`."""
+    names = given.get("protocols", (given.get("protocol", Protocol.TCP),))
+    return tuple(Protocol(name) for name in names)
+
+
+def _port_ranges(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> tuple[tuple[int, int], ...]:
+    """The ports as they are written; a range is `8000-8010`."""
+    if "port" in given:
+        return ((given["port"], given["port"]),)
+    ranges = []
+    for index, port in enumerate(given["ports"]):
+        first, _, last = port.partition("-") if isinstance(port, str) else (port, "", port)
+        ranges.append((int(first), int(last)))
+        if not int(first) < int(last) <= _LAST_PORT and isinstance(port, str):
+            where = (*path, "ports", str(index))
+            draft.tell(
+                build_codes.PORT_RANGE, where, f"'{port}' is no range of ports: it goes up, to 65535 at most"
+            )
+            raise _Lost
+    if "fwmark" not in given and sum(last - first + 1 for first, last in ranges) > _MOST_PORTS:
+        summary = f"'{path[-1]}' has more than {_MOST_PORTS} ports, a virtual service each"
+        draft.tell(build_codes.PORT_RANGE, (*path, "ports"), summary)
+        raise _Lost
+    return tuple(ranges)
+
+
+def _tunnel(given: Mapping[str, Any]) -> Tunnel:
+    usual = Tunnel()
+    clamp = given.get("clamp_mss")
+    return Tunnel(
+        type=TunnelType(given.get("type", usual.type)),
+        port=given.get("port", usual.port),
+        checksum=given.get("checksum", usual.checksum),
+        clamp_mss=_USUAL_MSS if clamp is True else clamp or None,
     )
 
 
@@ -139,10 +236,15 @@ def _where(draft: Draft, path: KeyPath, key: str) -> KeyPath:
     return (*path, key) if key in own else ("defaults", key)
 
 
-def _netmask(draft: Draft, given: Mapping[str, Any], path: KeyPath, vip: Vip) -> IPv4Address | None:
+def _prefix(given: Mapping[str, Any]) -> int | None:
     value = given.get("persistence_netmask")
-    if value is None or not isinstance(vip.ip, IPv4Address):
-        return None
+    return value if isinstance(value, int) else None
+
+
+def _netmask(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> IPv4Address | None:
+    value = given.get("persistence_netmask")
+    if value is None or (isinstance(value, int) and value > _BITS_OF_IPV4 and "vips" in given):
+        return None  # meant for the IPv6 VIPs among them
     try:
         return parse_netmask(value)
     except NotAnAddress as error:
@@ -158,15 +260,20 @@ def _sorry_server(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> Sorr
     address = draft.ip(entry["address"], where)
     if address is None:
         raise _Lost
-    return SorryServer(address, entry.get("port"))
+    mode = ForwardingMethod(entry["mode"]) if "mode" in entry else None
+    return SorryServer(address, entry.get("port"), mode, entry.get("inhibit", False))
 
 
-def _destinations(
-    draft: Draft, items: list[Any], ports: tuple[int, ...], path: KeyPath
-) -> tuple[tuple[Destination, ...], ...]:
-    """One row a port. A group adds only those real servers that are not named by themselves."""
+_Chosen = tuple[str, "Mapping[str, Any]", "KeyPath"]
+
+
+def _chosen(draft: Draft, items: list[Any], path: KeyPath) -> list[_Chosen]:
+    """Real servers with their options and places.
+
+    A group adds only those that are not named by themselves.
+    """
     lost = False
-    chosen: list[tuple[str, Mapping[str, Any], KeyPath]] = []
+    chosen: list[_Chosen] = []
     named = {_name(item) for item in items}
     from_groups: set[str] = set()
     for index, item in enumerate(items):
@@ -191,19 +298,33 @@ def _destinations(
                 _unknown_real_server(draft, name, at)
     if lost:
         raise _Lost
-    return tuple(
-        tuple(
+    return chosen
+
+
+def _destinations(
+    draft: Draft, chosen: list[_Chosen], port: int, version: int, weight: int
+) -> tuple[Destination, ...]:
+    """Real servers by their RIPs of the VIPs' family; a tunnel carries one family in the other."""
+    found = []
+    for name, options, where in chosen:
+        server = draft.real_servers[name]
+        check = options.get("health_check")
+        found.append(
             Destination(
                 name,
-                draft.real_servers[name].rip,
+                server.rip_of(version) or server.rip,
                 options.get("port", port),
-                options.get("weight", 1),
+                options.get("weight", weight),
                 where,
+                upper=options.get("upper", 0),
+                lower=options.get("lower", 0),
+                health_check=None if check is None else health_check(check, Protocol.TCP, ()),
+                inhibit_on_failure=options.get("inhibit_on_failure"),
+                notify_up=options.get("notify_up"),
+                notify_down=options.get("notify_down"),
             )
-            for name, options, where in chosen
         )
-        for port in ports
-    )
+    return tuple(found)
 
 
 def _name(item: Any) -> str:
@@ -219,7 +340,7 @@ def _unknown_real_server(draft: Draft, name: str, path: KeyPath) -> None:
         draft.unknown("real server", name, path, sorted(known))
 
 
-def _health_check(given: Any, protocol: Protocol, ports: tuple[int, ...]) -> HealthCheck:
+def health_check(given: Any, protocol: Protocol, ports: tuple[int, ...]) -> HealthCheck:
     """The check as declared; by default a connection, where there is something to connect to."""
     if given is None:
         return TcpCheck() if protocol is Protocol.TCP and 0 not in ports else NoCheck()

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path  # noqa: TC003 - the dataclasses' types can be resolved at run time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface
+IPV4, IPV6 = 4, 6
 
 
 class Engine(StrEnum):
@@ -84,9 +89,20 @@ class SshSettings:
     connect_timeout: float | None = None  # seconds
 
 
+class TunnelType(StrEnum):
+    """What a packet is wrapped in on its way to a real server, in mode tun."""
+
+    IPIP = "ipip"
+    GRE = "gre"
+    GUE = "gue"
+
+
 @dataclass(frozen=True)
 class Director:
-    """A machine that runs IPVS. `address` is where SSH connects; `dip` the address it forwards from."""
+    """A machine that runs IPVS. `address` is where SSH connects; `dip` the address it forwards from.
+
+    `dip6` is an IPv6 DIP beside an IPv4 one, for VIPs of both families.
+    """
 
     name: str
     address: str
@@ -94,12 +110,20 @@ class Director:
     interface: str
     priority: int  # VRRP, 1 to 254 (255 is the owner's)
     ssh: SshSettings = SshSettings()
+    dip6: IPv6Address | None = None
     path: tuple[str, ...] = ()
+
+    def dip_of(self, version: int) -> IPAddress | None:
+        """The DIP of an address family (4 or 6)."""
+        return _of_family(self.dip, self.dip6, version)
 
 
 @dataclass(frozen=True)
 class RealServer:
-    """A machine that serves. `managed` false: never logged in to."""
+    """A machine that serves. `managed` false: never logged in to.
+
+    `rip6` is an IPv6 RIP beside an IPv4 one. A real server with a director's name is that director.
+    """
 
     name: str
     address: str
@@ -108,7 +132,21 @@ class RealServer:
     tags: tuple[str, ...] = ()
     managed: bool = True
     ssh: SshSettings = SshSettings()
+    rip6: IPv6Address | None = None
     path: tuple[str, ...] = ()
+
+    def rip_of(self, version: int) -> IPAddress | None:
+        """The RIP of an address family (4 or 6)."""
+        return _of_family(self.rip, self.rip6, version)
+
+    @property
+    def rips(self) -> tuple[IPAddress, ...]:
+        """Every RIP, the first one first."""
+        return (self.rip,) if self.rip6 is None else (self.rip, self.rip6)
+
+
+def _of_family(first: IPAddress, sixth: IPv6Address | None, version: int) -> IPAddress | None:
+    return first if first.version == version else sixth if version == IPV6 else None
 
 
 @dataclass(frozen=True)
@@ -139,12 +177,23 @@ class Vrrp:
 
 @dataclass(frozen=True)
 class Nat:
-    """The inside of a NAT cluster."""
+    """The inside of a NAT cluster. `gateway6` is an IPv6 gateway beside an IPv4 one."""
 
     gateway: IPInterface
     interface: str
     configure_gateway: bool = False
+    masquerade: bool = False
+    gateway6: IPv6Interface | None = None
     path: tuple[str, ...] = ("nat",)
+
+    @property
+    def gateways(self) -> tuple[IPInterface, ...]:
+        """Every gateway, the first one first."""
+        return (self.gateway,) if self.gateway6 is None else (self.gateway, self.gateway6)
+
+    def gateway_of(self, version: int) -> IPInterface | None:
+        """The gateway of an address family (4 or 6)."""
+        return next((gateway for gateway in self.gateways if gateway.version == version), None)
 
 
 @dataclass(frozen=True)
@@ -187,42 +236,121 @@ HealthCheck = TcpCheck | HttpCheck | NoCheck
 
 @dataclass(frozen=True)
 class SorryServer:
-    """Where clients go when no real server is left. `port` None: the virtual service's own."""
+    """Where clients go when no real server is left. `port` None: the virtual service's own.
+
+    `mode` None: the service's own. `inhibit`: it stays in the table with weight 0 while it is not needed.
+    """
 
     address: IPAddress
     port: int | None = None
+    mode: ForwardingMethod | None = None
+    inhibit: bool = False
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """How packets travel to real servers in mode tun.
+
+    `port` is GUE's UDP port; `checksum` "" for none, or `csum`, `remcsum`. `clamp_mss`: the largest TCP
+    segment that a real server asks clients for, in bytes; None leaves it alone.
+    """
+
+    type: TunnelType = TunnelType.IPIP
+    port: int = 6080
+    checksum: str = ""
+    clamp_mss: int | None = None
 
 
 @dataclass(frozen=True)
 class Destination:
-    """One real server in one virtual service."""
+    """One real server in one virtual service.
+
+    `port` is 0 in a service by firewall mark, unless it has one of its own. What is None is as the service
+    says.
+    """
 
     real_server: str  # its name
     address: IPAddress  # its RIP
     port: int
     weight: int = 1
     path: tuple[str, ...] = ()
+    upper: int = 0  # at so many connections it gets no new one; 0: no limit
+    lower: int = 0  # until there are fewer than this; 0: three quarters of `upper`
+    health_check: HealthCheck | None = None
+    inhibit_on_failure: bool | None = None
+    notify_up: str | None = None  # scripts of the directors
+    notify_down: str | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What one virtual service, or several that differ in their VIP alone, is made of.
+
+    `vips` are of one address family. `port` is 0 for all ports, and for a firewall mark.
+    """
+
+    port: int
+    vips: tuple[Vip, ...]
+    destinations: tuple[Destination, ...]
+
+    @property
+    def version(self) -> int:
+        """The VIPs' address family, 4 or 6."""
+        return self.vips[0].ip.version
 
 
 @dataclass(frozen=True)
 class Service:
-    """One entry of `services`. It stands for one virtual service a port."""
+    """One entry of `services`.
+
+    It stands for a virtual service for each VIP of each pool; with a firewall mark, for one a pool.
+    """
 
     name: str
-    vip: Vip
-    ports: tuple[int, ...]
     protocol: Protocol
     mode: ForwardingMethod
     scheduler: Scheduler
-    destinations: tuple[tuple[Destination, ...], ...]  # one tuple a port, in the order of `ports`
+    pools: tuple[Pool, ...]  # ports in their order, and for each IPv4 before IPv6
+    port_ranges: tuple[tuple[int, int], ...] = ()  # as written: (first, last), a single port as both
+    fwmark: int = 0
+    protocols: tuple[Protocol, ...] = ()  # what is marked; without a mark, `protocol` alone
+    tunnel: Tunnel = Tunnel()
     scheduler_flags: tuple[str, ...] = ()
     persistence: int | None = None  # seconds
     persistence_netmask: IPv4Address | None = None
+    persistence_prefix: int | None = None  # the same for IPv6, in bits
+    persistence_engine: str = ""
     one_packet: bool = False
     health_check: HealthCheck = TcpCheck()
+    alpha: bool = True  # a real server counts as failed until its first check has succeeded
+    omega: bool = False  # notify scripts run when keepalived stops, too
     quorum: int = 1
+    hysteresis: int = 0
+    quorum_up: str | None = None  # scripts of the directors
+    quorum_down: str | None = None
     sorry_server: SorryServer | None = None
+    inhibit_on_failure: bool = False
+    virtualhost: str | None = None
     path: tuple[str, ...] = ()
+
+    @property
+    def vips(self) -> tuple[Vip, ...]:
+        """Every VIP, each once, in order of first use."""
+        return tuple({vip.ip: vip for pool in self.pools for vip in pool.vips}.values())
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of the virtual services, each once; (0,) for a firewall mark."""
+        return tuple(dict.fromkeys(pool.port for pool in self.pools))
+
+    @property
+    def destinations(self) -> Iterator[Destination]:
+        """Every destination of every pool."""
+        return (destination for pool in self.pools for destination in pool.destinations)
+
+    def check_of(self, destination: Destination) -> HealthCheck:
+        """The health check of one destination."""
+        return self.health_check if destination.health_check is None else destination.health_check
 
 
 @dataclass(frozen=True)
@@ -242,13 +370,21 @@ class Cluster:
     ssh: SshSettings = SshSettings()  # how a host is reached that says nothing of its own
 
     def hosts(self) -> tuple[Director | RealServer, ...]:
-        """Every machine, real servers first (the order in which things are added)."""
-        return (*self.real_servers, *self.directors)
+        """Every machine once, real servers first (the order in which things are added).
+
+        A director that is also a real server is among the directors.
+        """
+        directors = {director.name for director in self.directors}
+        return (*(server for server in self.real_servers if server.name not in directors), *self.directors)
+
+    def serving(self, director: str) -> RealServer | None:
+        """The real server that a director is, too (its localnode)."""
+        return next((server for server in self.real_servers if server.name == director), None)
 
     def services_of(self, real_server: str) -> tuple[Service, ...]:
         """The services that a real server is part of."""
         return tuple(
             service
             for service in self.services
-            if any(d.real_server == real_server for row in service.destinations for d in row)
+            if any(d.real_server == real_server for d in service.destinations)
         )

@@ -195,7 +195,7 @@ class Demo:
 
     @property
     def vip(self) -> str:
-        return str(self.service.vip.ip)
+        return str(self.service.vips[0].ip)
 
     def destinations(self, director: str) -> int:
         """How many destinations a director's kernel has."""
@@ -242,7 +242,7 @@ def applying_again(demo: Demo) -> None:
 def looking(demo: Demo) -> None:
     demo.heading("status: who is MASTER, and what the directors balance")
     first, second = (director.name for director in demo.cluster.directors)
-    all_there = len(demo.service.destinations[0])
+    all_there = len(demo.service.pools[0].destinations)
     for director in (first, second):
         demo.await_(
             f"{director} has every real server in its table",
@@ -351,7 +351,7 @@ def _spread(demo: Demo) -> None:
     script = requests_script(f"http://{demo.vip}/", REQUESTS)
     lines = demo.lab.exec(CLIENT, script, check=False).stdout.splitlines()
     answered = Counter(line.partition(" ")[0] for line in lines)
-    declared = {d.real_server: d.weight for d in demo.service.destinations[0]}
+    declared = {d.real_server: d.weight for d in demo.service.pools[0].destinations}
     total = sum(declared.values())
     rows = [(name, str(weight), str(answered[name])) for name, weight in declared.items()]
     demo.table(("real server", "weight", "requests"), rows)

@@ -181,7 +181,6 @@ def _dr_real_servers(cluster: Cluster) -> Iterator[RealServer]:
         destination.real_server
         for service in cluster.services
         if service.mode is ForwardingMethod.DR
-        for row in service.destinations
-        for destination in row
+        for destination in service.destinations
     }
     return (server for server in cluster.real_servers if server.name in names)

@@ -15,6 +15,7 @@ from lvsdeploy.inventory.model import (
     HttpCheck,
     Nat,
     NoCheck,
+    Pool,
     Protocol,
     RealServer,
     Scheduler,
@@ -52,10 +53,14 @@ def service(
     rport: int | None = None,
     **options: Any,
 ) -> Service:
-    """A service on `ports` (default 80); `servers` with their weights, on `rport` if it is another."""
+    """A service on `ports` (default 80); `servers` with their weights, on `rport` if it is another.
+
+    `vip`, or `vips` of one or both families.
+    """
     ports = ports or (80,)
+    vips = options.pop("vips", (options.pop("vip", PUBLIC),))
+    families = [tuple(v for v in vips if v.ip.version == version) for version in (4, 6)]
     options = {
-        "vip": PUBLIC,
         "protocol": Protocol.TCP,
         "mode": ForwardingMethod.DR,
         "scheduler": Scheduler.WLC,
@@ -63,17 +68,32 @@ def service(
     }
     return Service(
         name=name,
-        ports=ports,
-        destinations=tuple(
-            tuple(Destination(s.name, s.rip, rport or port, w) for s, w in servers.items()) for port in ports
+        pools=tuple(
+            Pool(
+                port,
+                family,
+                tuple(
+                    Destination(s.name, s.rip_of(family[0].ip.version) or s.rip, rport or port, w)
+                    for s, w in servers.items()
+                ),
+            )
+            for port in ports
+            for family in families
+            if family
         ),
-        **options,
+        **{
+            "port_ranges": tuple((port, port) for port in ports),
+            "protocols": (options["protocol"],),
+            **options,
+        },
     )
 
 
 def cluster(*services: Service, **options: Any) -> Cluster:
     options = {"name": "shop", "directors": (LVS1,), "real_servers": (WEB1, WEB2), **options}
-    return Cluster(services=services, vips=tuple(dict.fromkeys(s.vip for s in services)), **options)
+    return Cluster(
+        services=services, vips=tuple(dict.fromkeys(v for s in services for v in s.vips)), **options
+    )
 
 
 def smallest() -> Cluster:

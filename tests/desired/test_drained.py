@@ -24,7 +24,7 @@ WEB1_HTTP = Drained("web1", "http", "2026-11-23T15:06:34Z", "ann@desk")
 def weights(cluster: Cluster) -> dict[str, list[int]]:
     """Service -> the weights of its destinations, one port after the other."""
     return {
-        service.name: [destination.weight for row in service.destinations for destination in row]
+        service.name: [destination.weight for destination in service.destinations]
         for service in cluster.services
     }
 

@@ -240,6 +240,7 @@ RULES = {
         service("port: 80, health_check: {type: tcp, interval: 2}"),
         service("port: 80, health_check: {type: tcp, interval: 2, timeout: 1}"),
     ),
+    "LVS326": (service('ports: ["8010-8000"]'), service('ports: ["8000-8010"]')),
     "LVS401": (
         "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",
         (
@@ -260,6 +261,10 @@ RULES = {
             "real_servers:\n  web1: {address: a.example, rip: 192.0.2.11}\n"
             "  web2: {address: a.example, rip: 192.0.2.12, ssh: {port: 2222}}\n"
         ),
+    ),
+    "LVS404": (
+        'real_servers:\n  web1: {address: "::2", rip6: "2001:db8::12"}\n  web2: {address: 192.0.2.12}\n',
+        'real_servers:\n  web1: {address: 192.0.2.11, rip6: "2001:db8::12"}\n  web2: {address: 192.0.2.12}\n',
     ),
     "LVS405": (service("port: 80", "[web1]"), service("port: 80")),
     "LVS406": ("directors: {lvs1: {address: 192.0.2.2, interface: eth0}}\n", ""),

@@ -51,7 +51,8 @@ def check_protocol(context: Context) -> Iterator[Hit]:
 def check_has_port(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         check = service.health_check
-        if not isinstance(check, NoCheck) and check.port is None and 0 in service.ports:
+        everything = any(first == 0 for first, _ in service.port_ranges)
+        if not isinstance(check, NoCheck) and check.port is None and everything:
             path = context.place_of(service, "health_check")
             yield Hit(path, f"the health check of '{service.name}' has no port, and the service has port 0")
 
@@ -73,7 +74,7 @@ def check_serving_port(context: Context) -> Iterator[Hit]:
         check = service.health_check
         if isinstance(check, NoCheck) or check.port is None or 0 in service.ports:
             continue
-        serving = {destination.port for row in service.destinations for destination in row}
+        serving = {destination.port for destination in service.destinations}
         if serving - {check.port}:
             path = context.place_of(service, "health_check", "port")
             ports = ", ".join(map(str, sorted(serving)))

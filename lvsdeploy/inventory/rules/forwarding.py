@@ -6,13 +6,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import IPV4, ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress, Service
+    from lvsdeploy.inventory.model import IPAddress, Pool, Service
 
 _LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-DR.html"
 _WITHOUT_PORT_MAPPING = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
@@ -37,10 +37,10 @@ def port_mapping(context: Context) -> Iterator[Hit]:
         if service.mode not in _WITHOUT_PORT_MAPPING:
             continue
         wrong: dict[tuple[str, ...], tuple[int, int]] = {}
-        for port, row in zip(service.ports, service.destinations, strict=True):
-            for destination in row:
-                if destination.port != port:
-                    wrong.setdefault(destination.path, (destination.port, port))
+        for pool in service.pools:
+            for destination in pool.destinations:
+                if destination.port != pool.port:
+                    wrong.setdefault(destination.path, (destination.port, pool.port))
         for path, (own, port) in wrong.items():
             summary = f"port {own} differs from the service's port {port}, in mode {service.mode}"
             yield Hit((*path, "port"), summary)
@@ -70,16 +70,18 @@ def port_mapping(context: Context) -> Iterator[Hit]:
     links=(_LVS_HOWTO,),
 )
 def real_server_in_network(context: Context) -> Iterator[Hit]:
-    for service in _direct(context):
-        network = service.vip.address.network
-        if network.prefixlen == network.max_prefixlen:
+    for service, pool in _direct_pools(context):
+        networks = {vip.address.network for vip in pool.vips}
+        if any(network.prefixlen == network.max_prefixlen for network in networks):
             continue
-        for destination in service.destinations[0]:
-            if destination.address not in network and _same_family(service, destination.address):
-                name, rip = destination.real_server, destination.address
-                if all(director.dip in _near(rip) for director in context.cluster.directors):
-                    continue  # the VIP has a network of its own, beside that of the DIPs and RIPs
-                yield Hit(destination.path, f"{name}'s RIP {rip} is outside {network}, in mode dr")
+        for destination in pool.destinations:
+            name, rip = destination.real_server, destination.address
+            if rip.version != pool.version or any(rip in network for network in networks):
+                continue
+            if _all_near(context, rip):
+                continue  # the VIP has a network of its own, beside that of the DIPs and RIPs
+            outside = next(iter(networks))
+            yield Hit(destination.path, f"{name}'s RIP {rip} is outside {outside}, in mode {service.mode}")
 
 
 @rule(
@@ -100,13 +102,14 @@ def real_server_in_network(context: Context) -> Iterator[Hit]:
     needs=("directors",),
 )
 def real_server_far_away(context: Context) -> Iterator[Hit]:
-    for service in _direct(context):
-        if service.vip.address.network.prefixlen < service.vip.address.max_prefixlen:
+    for _, pool in _direct_pools(context):
+        if all(vip.address.network.prefixlen < vip.address.max_prefixlen for vip in pool.vips):
             continue
-        for destination in service.destinations[0]:
+        for destination in pool.destinations:
             rip = destination.address
-            near = _near(rip, 16 if rip.version == 4 else 48)  # noqa: PLR2004 - IP versions
-            if not any(director.dip in near for director in context.cluster.directors):
+            near = _near(rip, 16 if rip.version == IPV4 else 48)
+            dips = [director.dip_of(rip.version) for director in context.cluster.directors]
+            if None not in dips and not any(dip in near for dip in dips if dip is not None):
                 summary = f"{destination.real_server}'s RIP {rip} is far from every DIP, in mode dr"
                 yield Hit(destination.path, summary)
 
@@ -128,14 +131,16 @@ def families(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         if service.mode is ForwardingMethod.TUN:
             continue
-        version = service.vip.ip.version
-        for destination in service.destinations[0]:
-            if destination.address.version != version:
-                summary = f"the VIP is IPv{version}, {destination.real_server} is not"
-                yield Hit(destination.path, summary)
-        if service.sorry_server and service.sorry_server.address.version != version:
+        versions = sorted({pool.version for pool in service.pools})
+        for version in versions:
+            pool = next(pool for pool in service.pools if pool.version == version)
+            for destination in pool.destinations:
+                if destination.address.version != version:
+                    summary = f"the VIP is IPv{version}, {destination.real_server} is not"
+                    yield Hit(destination.path, summary)
+        if service.sorry_server and service.sorry_server.address.version not in versions:
             path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the VIP is IPv{version}, the sorry server is not")
+            yield Hit(path, f"the VIP is IPv{versions[0]}, the sorry server is not")
 
 
 @rule(
@@ -158,7 +163,7 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
         return
     modes: dict[str, set[ForwardingMethod]] = {}
     for service in cluster.services:
-        for destination in service.destinations[0]:
+        for destination in service.destinations:
             modes.setdefault(destination.real_server, set()).add(service.mode)
     both = {ForwardingMethod.DR, ForwardingMethod.NAT}
     for real_server in cluster.real_servers:
@@ -182,7 +187,7 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
     needs=("real_servers",),
 )
 def sorry_server_holds_vip(context: Context) -> Iterator[Hit]:
-    known = {real_server.rip for real_server in context.cluster.real_servers if real_server.managed}
+    known = {rip for server in context.cluster.real_servers if server.managed for rip in server.rips}
     for service in _direct(context):
         sorry = service.sorry_server
         if sorry and sorry.address not in known:
@@ -194,8 +199,19 @@ def _direct(context: Context) -> list[Service]:
     return [s for s in context.cluster.services if s.mode is ForwardingMethod.DR]
 
 
-def _same_family(service: Service, address: IPAddress) -> bool:
-    return service.vip.ip.version == address.version
+def _direct_pools(context: Context) -> Iterator[tuple[Service, Pool]]:
+    """Each DR service with the first pool of each address family: ports make no difference here."""
+    for service in _direct(context):
+        first: dict[int, Pool] = {}
+        for pool in service.pools:
+            first.setdefault(pool.version, pool)
+        yield from ((service, pool) for pool in first.values())
+
+
+def _all_near(context: Context, rip: IPAddress) -> bool:
+    """Whether every director has a DIP in the network around a RIP."""
+    near, directors = _near(rip), context.cluster.directors
+    return all((dip := d.dip_of(rip.version)) is not None and dip in near for d in directors)
 
 
 def _near(address: IPAddress, prefix: int | None = None) -> IPv4Network | IPv6Network:

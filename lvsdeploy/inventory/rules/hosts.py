@@ -88,7 +88,7 @@ def real_servers_serve(context: Context) -> Iterator[Hit]:
     used = {
         destination.real_server
         for service in context.cluster.services
-        for destination in service.destinations[0]
+        for destination in service.destinations
     }
     for real_server in context.cluster.real_servers:
         if real_server.name not in used:
@@ -121,7 +121,7 @@ def several_directors(context: Context) -> Iterator[Hit]:
 def unmanaged(context: Context) -> Iterator[Hit]:
     modes: dict[str, set[ForwardingMethod]] = {}
     for service in context.cluster.services:
-        for destination in service.destinations[0]:
+        for destination in service.destinations:
             modes.setdefault(destination.real_server, set()).add(service.mode)
     needs = {
         ForwardingMethod.DR: "the VIP on lo and the ARP sysctls",

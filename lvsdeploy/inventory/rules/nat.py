@@ -10,8 +10,9 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ipaddress import IPv4Network, IPv6Network
 
-    from lvsdeploy.inventory.model import Service
+    from lvsdeploy.inventory.model import IPAddress, Service
 
 _LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-NAT.html"
 _GATEWAY = ("nat", "gateway")
@@ -83,17 +84,19 @@ def gateway_prefix(context: Context) -> Iterator[Hit]:
     links=(_LVS_HOWTO,),
 )
 def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
-    nat = context.cluster.nat
-    if nat is None or nat.gateway.network.prefixlen == nat.gateway.max_prefixlen:
-        return
-    network = nat.gateway.network
+    insides = _insides(context)
     for service in _nat_services(context):
-        for destination in service.destinations[0]:
-            if destination.address not in network:
-                summary = f"{destination.real_server}'s RIP {destination.address} is outside {network}"
+        told: set[IPAddress] = set()
+        for destination in service.destinations:
+            address = destination.address
+            network = insides.get(address.version)
+            if network is not None and address not in network and address not in told:
+                told.add(address)
+                summary = f"{destination.real_server}'s RIP {address} is outside {network}"
                 yield Hit(destination.path, summary)
         sorry = service.sorry_server
-        if sorry and sorry.address not in network:
+        network = insides.get(sorry.address.version) if sorry else None
+        if sorry and network is not None and sorry.address not in network:
             path = context.place_of(service, "sorry_server", "address")
             yield Hit(path, f"the sorry server {sorry.address} is outside {network}")
 
@@ -161,12 +164,16 @@ def gateway_is_free(context: Context) -> Iterator[Hit]:
 )
 def clients_beside(context: Context) -> Iterator[Hit]:
     nat = context.cluster.nat
-    if nat is None or nat.gateway.network.prefixlen == nat.gateway.max_prefixlen:
+    if nat is None or nat.masquerade:
         return
+    insides = _insides(context)
     for service in _nat_services(context):
-        if service.vip.ip in nat.gateway.network:
-            summary = f"the VIP {service.vip.ip} is in the real servers' network {nat.gateway.network}"
-            yield Hit((*service.path, "vip"), summary)
+        for vip in service.vips:
+            network = insides.get(vip.ip.version)
+            if network is not None and vip.ip in network:
+                key = "vip" if context.written(*service.path, "vip") else "vips"
+                summary = f"the VIP {vip.ip} is in the real servers' network {network}"
+                yield Hit((*service.path, key), summary)
 
 
 @rule(
@@ -203,10 +210,18 @@ def ports_collapse(context: Context) -> Iterator[Hit]:
     for service in _nat_services(context):
         if len(service.ports) == 1:
             continue
-        for first, second in zip(service.destinations[0], service.destinations[1], strict=True):
+        one, other = (next(p for p in service.pools if p.port == port) for port in service.ports[:2])
+        for first, second in zip(one.destinations, other.destinations, strict=True):
             if first.port == second.port:
                 ports = ", ".join(map(str, service.ports))
                 yield Hit((*first.path, "port"), f"ports {ports} all go to port {first.port}")
+
+
+def _insides(context: Context) -> dict[int, IPv4Network | IPv6Network]:
+    """The inside network of each address family, where the gateway's prefix tells it."""
+    nat = context.cluster.nat
+    gateways = nat.gateways if nat is not None else ()
+    return {g.version: g.network for g in gateways if g.network.prefixlen < g.max_prefixlen}
 
 
 def _nat_services(context: Context) -> list[Service]:

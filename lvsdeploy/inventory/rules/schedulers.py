@@ -42,7 +42,7 @@ _WEIGHTED_KIN = {Scheduler.RR: "wrr", Scheduler.LC: "wlc", Scheduler.DH: "sh or 
 )
 def some_weight(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        row = service.destinations[0]
+        row = service.pools[0].destinations
         if row and not any(destination.weight for destination in row):
             path = (*service.path, "real_servers")
             yield Hit(path, f"every real server of '{service.name}' has weight 0")
@@ -63,7 +63,7 @@ def some_weight(context: Context) -> Iterator[Hit]:
 )
 def quorum_reachable(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        total = sum(destination.weight for destination in service.destinations[0])
+        total = sum(destination.weight for destination in service.pools[0].destinations)
         if total and service.quorum > total:
             path = context.place_of(service, "quorum")
             summary = f"quorum {service.quorum} is above the sum of weights of '{service.name}', {total}"
@@ -113,7 +113,7 @@ def flags_of_scheduler(context: Context) -> Iterator[Hit]:
 )
 def weights_count(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        weights = {d.weight for d in service.destinations[0] if d.weight}
+        weights = {d.weight for d in service.pools[0].destinations if d.weight}
         if service.scheduler in _IGNORE_WEIGHTS and len(weights) > 1:
             kin = _WEIGHTED_KIN[service.scheduler]
             summary = f"{service.scheduler} ignores the weights of '{service.name}'"
@@ -136,7 +136,7 @@ def weights_count(context: Context) -> Iterator[Hit]:
 )
 def overflow_weights(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        row = service.destinations[0]
+        row = service.pools[0].destinations
         if service.scheduler is Scheduler.OVF and row and all(d.weight <= 1 for d in row):
             path = context.place_of(service, "scheduler")
             yield Hit(path, f"ovf lets each real server of '{service.name}' have one connection")
@@ -158,7 +158,7 @@ def overflow_weights(context: Context) -> Iterator[Hit]:
 )
 def hash_table_room(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        row = service.destinations[0]
+        row = service.pools[0].destinations
         # A destination of weight 0 takes a bucket too (`++d_count >= weight` in ip_vs_sh_reassign).
         wanted = {
             Scheduler.SH: sum(max(destination.weight, 1) for destination in row),

@@ -33,9 +33,9 @@ def sorry_server_apart(context: Context) -> Iterator[Hit]:
         sorry = service.sorry_server
         if sorry is None:
             continue
-        for port, row in zip(service.ports, service.destinations, strict=True):
-            own = sorry.port if sorry.port is not None else port
-            same = [d for d in row if (d.address, d.port) == (sorry.address, own)]
+        for pool in service.pools:
+            own = sorry.port if sorry.port is not None else pool.port
+            same = [d for d in pool.destinations if (d.address, d.port) == (sorry.address, own)]
             if same:
                 path = context.place_of(service, "sorry_server", "address")
                 yield Hit(path, f"the sorry server {sorry.address} is {same[0].real_server}, a real server")
@@ -58,9 +58,9 @@ def sorry_server_apart(context: Context) -> Iterator[Hit]:
 def destinations_differ(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         told: set[tuple[str, ...]] = set()
-        for row in service.destinations:
+        for pool in service.pools:
             seen: dict[tuple[IPAddress, int], str] = {}
-            for destination in row:
+            for destination in pool.destinations:
                 key = (destination.address, destination.port)
                 if key in seen and destination.path not in told:
                     told.add(destination.path)
@@ -142,7 +142,7 @@ def one_packet_or_persistence(context: Context) -> Iterator[Hit]:
 )
 def port_zero_persists(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if 0 in service.ports and service.persistence is None:
+        if 0 in service.ports and not service.fwmark and service.persistence is None:
             key = "port" if context.written(*service.path, "port") else "ports"
             yield Hit((*service.path, key), f"'{service.name}' has port 0 and no persistence")
 
@@ -157,7 +157,7 @@ def port_zero_persists(context: Context) -> Iterator[Hit]:
 )
 def several_real_servers(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        names = {destination.real_server for destination in service.destinations[0]}
+        names = {destination.real_server for destination in service.pools[0].destinations}
         if len(names) == 1:
             yield Hit((*service.path, "real_servers"), f"'{service.name}' has a single real server")
 
@@ -175,7 +175,8 @@ def several_real_servers(context: Context) -> Iterator[Hit]:
 )
 def netmask_has_persistence(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.persistence_netmask is not None and service.persistence is None:
+        given = service.persistence_netmask is not None or service.persistence_prefix is not None
+        if given and service.persistence is None:
             path = context.place_of(service, "persistence_netmask")
             yield Hit(path, f"'{service.name}' has a persistence netmask and no persistence")
 
@@ -190,5 +191,5 @@ def netmask_has_persistence(context: Context) -> Iterator[Hit]:
 )
 def any_real_server(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if not service.destinations[0]:
+        if not service.pools[0].destinations:
             yield Hit((*service.path, "real_servers"), f"'{service.name}' has no real server")

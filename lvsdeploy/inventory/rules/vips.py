@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 def one_service_each(context: Context) -> Iterator[Hit]:
     seen: dict[tuple[Protocol, IPAddress, int], str] = {}
     for service in context.cluster.services:
-        for port in service.ports:
-            key = (service.protocol, service.vip.ip, port)
-            other = seen.setdefault(key, service.name)
-            if other != service.name:
-                what = f"{service.protocol} {service.vip.ip} port {port}"
-                yield Hit(service.path, f"'{service.name}' has {what}, and so has '{other}'")
+        if service.fwmark:
+            continue
+        for pool in service.pools:
+            for vip in pool.vips:
+                other = seen.setdefault((service.protocol, vip.ip, pool.port), service.name)
+                if other != service.name:
+                    what = f"{service.protocol} {vip.ip} port {pool.port}"
+                    yield Hit(service.path, f"'{service.name}' has {what}, and so has '{other}'")
 
 
 @rule(
@@ -55,17 +57,20 @@ def vip_is_free(context: Context) -> Iterator[Hit]:
     for director in context.cluster.directors:
         owners.setdefault(director.address, director.name)
         owners.setdefault(str(director.dip), director.name)
+        owners.setdefault(str(director.dip6), director.name)
     for real_server in context.cluster.real_servers:
         owners.setdefault(real_server.address, real_server.name)
-        owners.setdefault(str(real_server.rip), real_server.name)
+        for rip in real_server.rips:
+            owners.setdefault(str(rip), real_server.name)
     for vip in context.cluster.vips:
         if owner := owners.get(str(vip.ip)):
             path = (*vip.path, "address") if vip.name else vip.path
             yield Hit(path, f"the VIP {vip.ip} is {owner}'s own address")
     for service in context.cluster.services:
-        if service.sorry_server and service.sorry_server.address == service.vip.ip:
+        sorry = service.sorry_server
+        if sorry and sorry.address in {vip.ip for vip in service.vips}:
             path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the sorry server's address {service.vip.ip} is the VIP")
+            yield Hit(path, f"the sorry server's address {sorry.address} is the VIP")
 
 
 @rule(
@@ -126,13 +131,19 @@ def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:
     for director in cluster.directors:
         key = "dip" if context.written(*director.path, "dip") else "address"
         yield (*director.path, key), director.dip
+        if director.dip6:
+            yield (*director.path, "dip6"), director.dip6
     for real_server in cluster.real_servers:
         key = "rip" if context.written(*real_server.path, "rip") else "address"
         yield (*real_server.path, key), real_server.rip
+        if real_server.rip6:
+            yield (*real_server.path, "rip6"), real_server.rip6
     for vip in cluster.vips:
         yield (*vip.path, "address") if vip.name else vip.path, vip.ip
     if cluster.nat:
         yield ("nat", "gateway"), cluster.nat.gateway.ip
+        if cluster.nat.gateway6:
+            yield ("nat", "gateway6"), cluster.nat.gateway6.ip
     for service in cluster.services:
         if service.sorry_server:
             path = context.place_of(service, "sorry_server", "address")
