@@ -54,6 +54,7 @@ format: setup
 reference: setup
 	$(BIN)/python -m lvsdeploy.inventory.reference
 	$(BIN)/python -m lvsdeploy.cli.reference
+	$(BIN)/python -m lvsdeploy.desired.reference
 
 # The files that tests compare with, written anew: read the diff before you commit it.
 golden: setup

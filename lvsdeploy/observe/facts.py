@@ -7,23 +7,11 @@ import shlex
 from typing import TYPE_CHECKING
 
 from lvsdeploy.printable import host_word
+from lvsdeploy.state.distributions import by_release
 from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-_OF_FAMILY = {
-    "debian": (PackageManager.APT,),
-    "ubuntu": (PackageManager.APT,),
-    "rhel": (PackageManager.DNF, PackageManager.YUM),
-    "fedora": (PackageManager.DNF, PackageManager.YUM),
-    "suse": (PackageManager.ZYPPER,),
-    "opensuse": (PackageManager.ZYPPER,),
-    "sles": (PackageManager.ZYPPER,),
-    "alpine": (PackageManager.APK,),
-    "arch": (PackageManager.PACMAN,),
-}
-"""A distribution may also ship another family's package manager: its own goes first."""
 
 _VERSION = re.compile(r"\bv?(\d+(?:\.\d+)+[\w.+~-]*)")
 
@@ -52,6 +40,7 @@ def parse(
     return Facts(
         hostname=host_word(values.get("hostname", "")),
         os_id=release.get("ID", ""),
+        os_like=tuple(release.get("ID_LIKE", "").split()),
         os_version=release.get("VERSION_ID", ""),
         kernel=host_word(values.get("kernel", "")),
         service_manager=ServiceManager(values.get("manager", "")),
@@ -79,8 +68,9 @@ def _unquoted(value: str) -> str:
 
 
 def _package_manager(release: Mapping[str, str], found: list[PackageManager]) -> PackageManager | None:
-    families = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
-    own = [manager for family in families for manager in _OF_FAMILY.get(family, ())]
+    """A distribution may also ship another family's package manager: its own goes first."""
+    distribution = by_release(release.get("ID", ""), tuple(release.get("ID_LIKE", "").split()))
+    own = distribution.package_managers if distribution is not None else ()
     return next((manager for manager in [*own, *found] if manager in found), None)
 
 

@@ -191,3 +191,13 @@ NO_HOLDER = code(
     why="keepalived runs on every director and none is MASTER, so no client reaches the virtual services.",
     fix="See keepalived's log on the directors: FAULT means that an interface it tracks is down.",
 )
+UNKNOWN_DISTRIBUTION = code(
+    "LVS550",
+    Severity.WARNING,
+    "The host's distribution is one that lvsdeploy does not know.",
+    why="Neither ID nor ID_LIKE in its /etc/os-release is among those of docs/reference/distributions.md. "
+    "Names of packages, units and paths are those of the distribution with the same package manager, and may "
+    "differ.",
+    fix="Look at the plan: are packages and paths right? If so, go on.",
+    links=("https://www.freedesktop.org/software/systemd/man/os-release.html",),
+)

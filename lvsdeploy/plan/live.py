@@ -10,6 +10,7 @@ from lvsdeploy.inventory.model import Director, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Role
+from lvsdeploy.state.distributions import distribution_of, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 def findings(context: Context, role: Role) -> Iterator[Finding]:
     """About one machine."""
     host, facts = context.host, context.facts
+    if facts.os_id and not is_known(facts):
+        name = f"{facts.os_id} {facts.os_version}".rstrip()
+        yield codes.UNKNOWN_DISTRIBUTION.finding(
+            f"lvsdeploy does not know {name}, and takes it for {distribution_of(facts).name}", host=host
+        )
     declared = context.desired.virtual_services is not None
     if role is Role.DIRECTOR and declared and "ip_vs" not in facts.modules | facts.available_modules:
         kernel = facts.kernel or "of this host"

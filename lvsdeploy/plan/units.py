@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.state.facts import PackageManager, ServiceManager
+from lvsdeploy.state.distributions import distribution_of
+from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -15,22 +16,14 @@ if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
-_PACKAGE_OF = {"ip": "iproute2"}
-"""Programs whose package has another name."""
-_PACKAGE_ON = {
-    (PackageManager.DNF, "iproute2"): "iproute",
-    (PackageManager.YUM, "iproute2"): "iproute",
-}
-
 
 def package_changes(context: Context) -> Iterator[Change]:
     """Programs that the host lacks."""
-    manager = context.facts.package_manager
+    manager, distribution = context.facts.package_manager, distribution_of(context.facts)
     for program in sorted(context.desired.programs - context.actual.programs):
         if manager is None:
             continue
-        package = _PACKAGE_OF.get(program, program)
-        package = _PACKAGE_ON.get((manager, package), package)
+        package = distribution.package(program)
         yield Change(
             Kind.PACKAGE,
             package,

@@ -39,6 +39,7 @@ class Facts:
 
     hostname: str = ""
     os_id: str = ""  # ID of /etc/os-release: debian, rocky, alpine ...
+    os_like: tuple[str, ...] = ()  # ID_LIKE: what it is derived from, the closest first
     os_version: str = ""
     kernel: str = ""
     service_manager: ServiceManager = ServiceManager.SYSTEMD

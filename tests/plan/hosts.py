@@ -37,6 +37,8 @@ UNIT = "/etc/systemd/system/lvsdeploy-shop.service"
 RECORD = "/var/lib/lvsdeploy/shop/manifest.json"
 
 FACTS = Facts(
+    os_id="debian",
+    os_version="12",
     package_manager=PackageManager.APT,
     service_manager=ServiceManager.SYSTEMD,
     modules=frozenset({"ip_vs"}),

@@ -59,6 +59,22 @@ def test_no_ipvs() -> None:
     assert plan(context).findings[0].summary == "kernel 6.1.0 has no ip_vs module"
 
 
+def test_a_distribution_that_is_not_known() -> None:
+    facts = replace(FACTS, os_id="void", os_version="")
+    for host in ("lvs1", "web1"):
+        context = converged(clusters.smallest(), host, facts)
+        (finding,) = plan(context).findings
+        assert (finding.code, finding.host, finding.is_error, finding.drift) == ("LVS550", host, False, False)
+        assert finding.summary == "lvsdeploy does not know void, and takes it for Debian"
+    like = replace(facts, os_like=("arch",))
+    assert codes(converged(clusters.smallest(), "web1", like)) == []
+    strange = converged(clusters.smallest(), "web1", replace(facts, os_version="3", package_manager=None))
+    assert plan(strange).findings[0].summary == (
+        "lvsdeploy does not know void 3, and takes it for another distribution"
+    )
+    assert codes(converged(clusters.smallest(), "web1", replace(facts, os_id=""))) == [], "nobody knows"
+
+
 def test_unread() -> None:
     context = replace(converged(clusters.smallest(), "web1"), unread={"/etc/x": "larger than 8 MiB"})
     (finding,) = plan(context, Role.REAL_SERVER).findings

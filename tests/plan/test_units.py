@@ -174,18 +174,19 @@ def test_services_of_others_are_nobody_s_business() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manager", "package"),
+    ("os_id", "manager", "package"),
     [
-        (PackageManager.APT, "iproute2"),
-        (PackageManager.DNF, "iproute"),
-        (PackageManager.YUM, "iproute"),
-        (PackageManager.ZYPPER, "iproute2"),
-        (PackageManager.APK, "iproute2"),
-        (PackageManager.PACMAN, "iproute2"),
+        ("debian", PackageManager.APT, "iproute2"),
+        ("rocky", PackageManager.DNF, "iproute"),
+        ("centos", PackageManager.YUM, "iproute"),
+        ("sles", PackageManager.ZYPPER, "iproute2"),
+        ("alpine", PackageManager.APK, "iproute2"),
+        ("arch", PackageManager.PACMAN, "iproute2"),
+        ("mine", PackageManager.YUM, "iproute"),
     ],
 )
-def test_packages(manager: PackageManager, package: str) -> None:
-    context = converged(SHOP, "lvs1", replace(FACTS, package_manager=manager))
+def test_packages(os_id: str, manager: PackageManager, package: str) -> None:
+    context = converged(SHOP, "lvs1", replace(FACTS, os_id=os_id, package_manager=manager))
     context = changed(context, programs=frozenset({"keepalived"}))
     assert told(context) == [
         f"create package {package} [changed on the host]: no `ip` on the host; {manager} installs it",

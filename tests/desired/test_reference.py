@@ -1,0 +1,32 @@
+"""The pages that are generated from tables in the code are fresh, and whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lvsdeploy.desired.reference import PAGES, distributions_page, main
+from lvsdeploy.state.distributions import DISTRIBUTIONS, PROGRAMS
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_pages_are_fresh(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "run `make reference`"
+
+
+def test_the_generator_writes_them(tmp_path: Path) -> None:
+    main(tmp_path / "new")
+    written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()}
+    assert written == {name: page() for name, page in PAGES.items()}
+
+
+def test_every_distribution_and_program_is_told() -> None:
+    page = distributions_page()
+    for row in DISTRIBUTIONS:
+        assert row.saved_table is not None
+        assert f"| {row.name} | `{row.saved_table.path}` |" in page
+        assert all(name in page for name in row.ids)
+        assert all(row.package(program) in page for program in PROGRAMS)
