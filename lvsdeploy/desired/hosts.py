@@ -11,7 +11,9 @@ from lvsdeploy.desired.identity import ByIdentity
 from lvsdeploy.desired.paths import (
     KEEPALIVED_CONF,
     KEEPALIVED_UNIT,
+    director_script_path,
     modules_path,
+    rules_path,
     script_path,
     sysctl_path,
     unit_name,
@@ -119,7 +121,13 @@ class _Hosts:
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
         host, cluster = self.roles.find(name), self.cluster.name
-        ours = [sysctl_path(cluster), modules_path(cluster), script_path(cluster)]
+        ours = [
+            sysctl_path(cluster),
+            modules_path(cluster),
+            script_path(cluster),
+            director_script_path(cluster),
+        ]
+        ours += [rules_path(cluster, kind) for kind in ("nft", "v4", "v6")]
         ours += [unit_path(cluster, manager) for manager in ServiceManager]
         if isinstance(host, Director):
             ours.append(KEEPALIVED_CONF)

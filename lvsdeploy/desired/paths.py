@@ -22,8 +22,18 @@ def script_path(cluster: str) -> str:
     return f"/etc/lvsdeploy/{cluster}/real-server"
 
 
+def director_script_path(cluster: str) -> str:
+    """The script that does on a director what keepalived does not."""
+    return f"/etc/lvsdeploy/{cluster}/director"
+
+
+def rules_path(cluster: str, kind: str) -> str:
+    """Netfilter rules to load at boot; `kind`: nft, or v4 and v6 for iptables and ip6tables."""
+    return f"/etc/lvsdeploy/{cluster}/firewall.{kind}"
+
+
 def unit_name(cluster: str) -> str:
-    """The service that runs that script at boot."""
+    """The service that runs those scripts at boot."""
     return f"lvsdeploy-{cluster}"
 
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.paths import script_path, sysctl_path, unit_name, unit_path
-from lvsdeploy.state.facts import ServiceManager
+from lvsdeploy.desired.boot import Boot
+from lvsdeploy.desired.paths import script_path, sysctl_path, unit_name
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.network import Address, Route
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
     from lvsdeploy.desired.roles import Roles
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import IPAddress, RealServer
+    from lvsdeploy.state.facts import ServiceManager
 
 LOOPBACK = "lo"
 
 _IPV4 = 4
 
 _ARP = {"arp_ignore": 1, "arp_announce": 2}
-_UNIT_TEMPLATES = {
-    ServiceManager.SYSTEMD: ("real-server/systemd.service.j2", 0o644),
-    ServiceManager.OPENRC: ("real-server/openrc.j2", 0o755),
-    ServiceManager.SYSV: ("real-server/sysv.j2", 0o755),
-}
 
 
 def real_server_state(
@@ -73,12 +69,11 @@ def _files(
         "arp": _needs_arp(vips),
         "gateway": gateway,
         "script": script_path(cluster),
-        "unit": unit_name(cluster),
     }
-    unit, unit_mode = _UNIT_TEMPLATES[manager]
+    boot = Boot(real_server=True, online=gateway is not None)
     files = [
         File(script_path(cluster), templates.render("real-server/real-server.sh.j2", **values), 0o755),
-        File(unit_path(cluster, manager), templates.render(unit, **values), unit_mode),
+        boot.unit(templates, cluster, manager),
     ]
     if _needs_arp(vips):
         files.append(File(sysctl_path(cluster), templates.render("sysctl/real-server.conf.j2", **values)))

@@ -13,7 +13,8 @@ FOLDER = "/var/lib/lvsdeploy"
 _CLUSTER = r"[a-z][a-z0-9-]{0,30}"
 _MANIFEST = re.compile(rf"{FOLDER}/({_CLUSTER})/manifest\.json")
 _OURS = (
-    r"/etc/keepalived/keepalived\.conf|/etc/sysctl\.d/90-lvsdeploy-{0}\.conf|/etc/lvsdeploy/{0}/real-server"
+    r"/etc/keepalived/keepalived\.conf|/etc/sysctl\.d/90-lvsdeploy-{0}\.conf"
+    r"|/etc/lvsdeploy/{0}/(?:real-server|director|firewall\.(?:nft|v4|v6))"
     r"|/etc/modules-load\.d/lvsdeploy-{0}\.conf"
     r"|/etc/systemd/system/lvsdeploy-{0}\.service|/etc/init\.d/lvsdeploy-{0}"
 )
