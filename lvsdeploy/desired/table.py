@@ -38,8 +38,8 @@ _BIT = {
 """The kernel keeps scheduler flags as three bits, whatever they were called (linux/ip_vs.h,
 IP_VS_SVC_F_SCHED1 to 3)."""
 _NAMES = {
-    Scheduler.SH: ("sh-fallback", "sh-port", "flag-3"),
-    Scheduler.MH: ("mh-fallback", "mh-port", "flag-3"),
+    Scheduler.SH: ("sh-fallback", "sh-port"),
+    Scheduler.MH: ("mh-fallback", "mh-port"),
 }
 _OTHER_NAMES = ("flag-1", "flag-2", "flag-3")
 
@@ -84,7 +84,10 @@ def _virtual_service(
 
 
 def _flags_shown(service: Service) -> tuple[str, ...]:
-    """Scheduler flags as ipvsadm names them for this scheduler, in its order."""
+    """Scheduler flags as ipvsadm names them for this scheduler, in its order.
+
+    It shows no third one of sh and mh, which have two (ipvsadm.c, print_sched_flags).
+    """
     names = _NAMES.get(service.scheduler, _OTHER_NAMES)
     bits = {_BIT[flag] for flag in service.scheduler_flags}
     return tuple(name for bit, name in enumerate(names) if bit in bits)

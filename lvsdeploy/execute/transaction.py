@@ -237,7 +237,7 @@ def _expected_lines(table: Iterable[VirtualService]) -> Iterable[str]:
         flags = " ".join(service.key.flags())
         yield f"-A {flags} -s {service.scheduler}"
         for destination in service.destinations:
-            yield f"-a {flags} {' '.join(destination.options())}"
+            yield f"-a {flags} -r {destination} {' '.join(destination.method())}"
 
 
 def _text_of(said: bytes) -> str:

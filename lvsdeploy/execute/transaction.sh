@@ -283,9 +283,10 @@ table_is_so() {
     action=$1
     shift
     case $action in
-    -a | -A) in_table "$action $*" ;;
+    -a) in_table "-a $(shown "$@")" ;;
+    -A) in_table "-A $*" ;;
     -d | -e) ! in_table "-a $(up_to_destination "$@")" ;;
-    -D) ! in_table "-A $*" ;;
+    -D) ! in_table "-A $* -s" ;; # the services of both families may have one mark
     *) return 1 ;;
     esac
 }
@@ -293,6 +294,13 @@ table_is_so() {
 in_table() {
     case "$nl$saved$nl" in *"$nl$1 "* | *"$nl$1$nl"*) return 0 ;; esac
     return 1
+}
+
+# Thresholds do not show in what is saved; they come last.
+shown() {
+    words=$*
+    words=${words%% -x *}
+    echo "${words%% -y *}"
 }
 
 up_to_destination() {
@@ -304,17 +312,22 @@ up_to_destination() {
     echo "$words$1 $2"
 }
 
-# quiesce FLAG SERVICE DESTINATION FORWARDING WEIGHT: no new connections for it; WEIGHT is what it has.
+# quiesce SERVICE DESTINATION N UNDO-WORDS... WORDS...: no new connections for it. SERVICE: its words, as one.
 # One that a health check has taken out in between is as quiet as can be.
 quiesced=
 quiesce() {
-    on_undo table_back -e "$1" "$2" -r "$3" "$4" -w "$5" || return 1
-    if ipvsadm -e "$1" "$2" -r "$3" "$4" -w 0; then
-        quiesced="$quiesced$1 $2 $3$nl"
+    of_service=$1
+    destination=$2
+    undo_words=$3
+    shift 2
+    on_undo_of_table "$@" || return 1
+    shift $((undo_words + 1))
+    if ipvsadm "$@"; then
+        quiesced="$quiesced$destination $of_service$nl"
         return 0
     fi
     forget
-    table_is_so -e "$1" "$2" -r "$3"
+    table_is_so "$@"
 }
 
 # await_quiet SECONDS, at most, until nothing that was quiesced has connections
@@ -328,11 +341,12 @@ await_quiet() {
 }
 
 any_connection() {
-    printf '%s' "$quiesced" | while read -r flag service destination; do
-        ipvsadm -Ln "$flag" "$service" | while read -r _ address _ _ active inactive; do
+    printf '%s' "$quiesced" | while read -r destination of_service; do
+        # shellcheck disable=SC2086 # the words of a service
+        ipvsadm -Ln $of_service | while read -r _ address _ _ active inactive; do
             [ "$address" = "$destination" ] || continue
             # UDP has no connections that end: those that were lately used count.
-            [ "$flag" = -u ] || inactive=0
+            case $of_service in -u*) ;; *) inactive=0 ;; esac
             [ "$((active + inactive))" -eq 0 ] || echo busy
         done
     done | grep -q busy

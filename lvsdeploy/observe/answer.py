@@ -71,7 +71,7 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
     with reader.reading("checkers"):
         view = reader.checkers()
     with reader.reading("counters"):
-        counted = connections.parse(reader.text("counters"))
+        counted = connections.parse(reader.text("counters")) if request.counters else {}
     with reader.reading("transactions"):
         busy, unfinished = reader.transaction()
     return Observation(about, state, view, counted, seen.tentative, unread, busy, unfinished)
@@ -179,7 +179,7 @@ class _Reader:
         if state == "absent":
             return {}, ""
         if state == "differs":
-            return ipvs_table.parse(self.text("table")), ""
+            return ipvs_table.parse(self.text("table"), self.text("counters")), ""
         raise ValueError(f"the table is {state!r}")
 
     def checkers(self) -> checkers.CheckerView | None:

@@ -1,24 +1,28 @@
-"""Connections a destination has, from /proc/net/ip_vs.
+"""Thresholds and connections of each destination, from `ipvsadm -Ln --thresholds`.
 
-    TCP  C0000232:0050 wlc  persistent 6000 FFFFFFFF
-      -> 0A00000B:0050      Route   1      3          12
-    FWM  00000007 wlc
+    Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn
+      -> RemoteAddress:Port
+    TCP  192.0.2.50:80 wlc persistent 300
+      -> 192.0.2.11:80                100        75         3          12
+    FWM  7 IPv6 wlc
 
-Numbers of addresses, ports and marks are hexadecimal, IPv6 addresses stand in brackets. Schedulers' flags
-and the family of a mark are missing there, and timeouts are in jiffies: so the table itself is read from
-ipvsadm. https://github.com/torvalds/linux/blob/master/net/netfilter/ipvs/ip_vs_ctl.c (ip_vs_info_seq_show)
+`ipvsadm -Sn` leaves all of them out, and /proc/net/ip_vs has neither thresholds nor the family of a mark.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from lvsdeploy.inventory.model import Protocol
-from lvsdeploy.state.ipvs import ServiceKey, canonical
+from lvsdeploy.state.ipvs import ServiceKey, mark_of, split_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 _DESTINATION_WORDS = 6
+_LARGEST = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -30,31 +34,49 @@ class Connections:
 
 
 def parse(text: str) -> dict[ServiceKey, dict[tuple[str, int], Connections]]:
-    """Connections by service and destination. ValueError for anything else than such a table."""
+    """Connections by service and destination. ValueError for anything else than such a listing."""
     found: dict[ServiceKey, dict[tuple[str, int], Connections]] = {}
-    current: dict[tuple[str, int], Connections] | None = None
+    for key, row in _rows(text):
+        of_service = found.setdefault(key, {})
+        if row is not None:
+            of_service[split_port(row[0])] = Connections(_count(row[3]), _count(row[4]))
+    return found
+
+
+def thresholds(text: str) -> dict[ServiceKey, dict[tuple[str, int], tuple[int, int]]]:
+    """(upper, lower) by service and destination. ValueError for anything else than such a listing."""
+    found: dict[ServiceKey, dict[tuple[str, int], tuple[int, int]]] = {}
+    for key, row in _rows(text):
+        of_service = found.setdefault(key, {})
+        if row is not None:
+            of_service[split_port(row[0])] = (_count(row[1]), _count(row[2]))
+    return found
+
+
+def _rows(text: str) -> Iterator[tuple[ServiceKey, list[str] | None]]:
+    """Each service with None, and then with the words of each of its destinations."""
+    key: ServiceKey | None = None
     for line in text.splitlines():
         words = line.split()
         if not words or words[0] in ("IP", "Prot") or words[:2] == ["->", "RemoteAddress:Port"]:
             continue
         if words[0] != "->":
-            current = found.setdefault(_key(words), {})
-        elif current is None or len(words) < _DESTINATION_WORDS:
+            key = _key(words)
+            yield key, None
+        elif key is None or len(words) < _DESTINATION_WORDS:
             raise ValueError(line)
         else:
-            current[_address(words[1])] = Connections(int(words[4]), int(words[5]))
-    return found
+            yield key, words[1:]
 
 
 def _key(words: list[str]) -> ServiceKey:
-    kind, name, *_ = words
+    kind, name, *rest = words
     if kind == "FWM":
-        return ServiceKey(None, "", 0, int(name, 16))
-    return ServiceKey(_PROTOCOLS[kind], *_address(name))
+        return ServiceKey(None, "", 0, mark_of(name), 6 if rest[:1] == ["IPv6"] else 4)
+    return ServiceKey(_PROTOCOLS[kind], *split_port(name))
 
 
-def _address(text: str) -> tuple[str, int]:
-    address, _, port = text.rpartition(":")
-    if address.startswith("["):
-        return canonical(address.strip("[]")), int(port, 16)
-    return str(IPv4Address(int(address, 16))), int(port, 16)
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST:
+        raise ValueError(text)
+    return int(text)

@@ -9,7 +9,7 @@
 #   known SHA256            a content that the reader has already: it need not travel
 #   unit NAME | program NAME | module NAME REGEX
 #   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
-#   counters                the connections of each destination are asked for
+#   counters                the connections of each destination are asked for, even if the table is as expected
 #
 # Shell builtins do the work wherever they can: on a small or busy machine a fork is what costs.
 # The quotes are double ones throughout, so that the program is one plain word in single quotes.
@@ -100,6 +100,13 @@ at_work() {
   # not `read`: an argument may have several lines
   case $(tr "\000" " " <"/proc/$holder/cmdline") in *lvsdeploy*) return 0 ;; esac
   return 1
+}
+
+# The destinations that have thresholds, which `ipvsadm -Sn` leaves out: DESTINATION UPPER LOWER SERVICE.
+thresholds() {
+  ipvsadm -Ln --thresholds | sed -n -e "/^[A-Z]/{" -e "s/ IPv6 /,IPv6 /" \
+    -e "s/^\([A-Z]*\)  *\([^ ]*\) .*/\1 \2/" -e h -e "}" -e "/^  -> [^R]/!d" -e "s/^  -> //" -e "s/  */ /g" \
+    -e "s/ [0-9]* [0-9]* *\$//" -e "/ 0 0\$/d" -e G -e "s/\n/ /" -e p
 }
 
 # Is the init script $1 started at boot? Links are where Debian, RHEL and SUSE keep them.
@@ -392,7 +399,10 @@ else
 fi
 sums=
 if [ "$state" = differs ] && [ "$table" != - ]; then
-  sums=$(ipvsadm -Sn | sort | sha256sum - $hash)
+  sums=$({
+    ipvsadm -Sn
+    thresholds
+  } | sort | sha256sum - $hash)
 elif [ -n "$hash" ]; then
   sums=$(sha256sum -- $hash)
 fi
@@ -485,8 +495,10 @@ if [ "$state" = differs ]; then
     done
   fi
 fi
-if [ -n "$counters" ] && [ -e /proc/net/ip_vs ]; then
-  section counters
-  cat /proc/net/ip_vs
-fi
+case $state,$counters in
+  differs,* | same,yes)
+    section counters
+    ipvsadm -Ln --thresholds
+    ;;
+esac
 section end

@@ -60,7 +60,7 @@ class Step:
             case "sysctl_of_module":
                 title = f"load {words[0]} and set {words[1]} to {words[2]}"
             case "quiesce":
-                title = f"take new connections away from {words[2]} of {words[1]}"
+                title = f"take new connections away from {words[1]} of {words[0].partition(' ')[2]}"
             case "give_back" | "route_back":
                 title = f"{_TITLES[function]} {words[0]}"
             case "address_add" | "address_del":

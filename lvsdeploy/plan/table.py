@@ -180,9 +180,11 @@ class _Doer:
         """
         if self.ours or not self.patience:
             return ()
-        forwarding, weight = destination.forwarding.value, str(destination.weight)
+        back, command = _edit(key, destination), _edit(key, replace(destination, weight=0))
+        service = " ".join(key.flags())
+        words = ("quiesce", service, str(destination), str(len(back)), *back, *command)
         return (
-            Step(Phase.QUIESCE, ("quiesce", *key.flags(), str(destination), forwarding, weight)),
+            Step(Phase.QUIESCE, words),
             Step(Phase.QUIET, ("await_quiet", str(self.patience))),
         )
 
@@ -317,4 +319,9 @@ def _delete(key: ServiceKey, destination: TableDestination) -> tuple[str, ...]:
 
 
 def _plain(destination: TableDestination) -> str:
-    return f"{destination.forwarding.name} weight {destination.weight}"
+    words = [destination.forwarding.name, f"weight {destination.weight}"]
+    if destination.tunnel is not None:
+        words.insert(1, str(destination.tunnel))
+    if destination.upper or destination.lower:
+        words.append(f"thresholds {destination.upper} and {destination.lower}")
+    return " ".join(words)

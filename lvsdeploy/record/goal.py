@@ -17,7 +17,15 @@ from lvsdeploy.record import checked
 from lvsdeploy.record.paths import files_of, units_of
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from lvsdeploy.state.ipvs import (
+    Checksum,
+    Forwarding,
+    ServiceKey,
+    TableDestination,
+    Tunnel,
+    TunnelKind,
+    VirtualService,
+)
 from lvsdeploy.state.network import Route
 from lvsdeploy.state.unit import Unit
 
@@ -159,18 +167,32 @@ def _load_drained(words: Any) -> Drained:
 def _service(service: VirtualService) -> dict[str, object]:
     key = service.key
     return {
-        "key": [key.protocol, key.address, key.port, key.fwmark],
+        "key": [key.protocol, key.address, key.port, key.fwmark, key.family],
         "scheduler": service.scheduler,
         "flags": list(service.scheduler_flags),
         "persistence": service.persistence,
         "netmask": service.netmask,
         "one_packet": service.one_packet,
-        "destinations": [[d.address, d.port, d.forwarding.value, d.weight] for d in service.destinations],
+        "engine": service.engine,
+        "destinations": [_destination(destination) for destination in service.destinations],
     }
 
 
+def _destination(destination: TableDestination) -> list[object]:
+    tunnel = destination.tunnel
+    return [
+        destination.address,
+        destination.port,
+        destination.forwarding.value,
+        destination.weight,
+        destination.upper,
+        destination.lower,
+        None if tunnel is None else [tunnel.kind, tunnel.port, tunnel.checksum],
+    ]
+
+
 def _load_service(data: Any) -> VirtualService:
-    protocol, address, port, fwmark = data["key"]
+    protocol, address, port, fwmark, *family = data["key"]  # an earlier version knew one family a mark
     persistence = data["persistence"]
     return VirtualService(
         key=ServiceKey(
@@ -178,16 +200,31 @@ def _load_service(data: Any) -> VirtualService:
             checked.text(address),
             checked.integer(port),
             checked.integer(fwmark),
+            *(checked.integer(number) for number in family),
         ),
         scheduler=checked.text(data["scheduler"]),
         scheduler_flags=tuple(checked.text(flag) for flag in data["flags"]),
         persistence=None if persistence is None else checked.integer(persistence),
         netmask=checked.text(data["netmask"]),
         one_packet=checked.truth(data["one_packet"]),
-        destinations=tuple(
-            TableDestination(
-                checked.text(address), checked.integer(port), Forwarding(method), checked.integer(weight)
-            )
-            for address, port, method, weight in data["destinations"]
-        ),
+        engine=checked.text(data.get("engine", "")),
+        destinations=tuple(_load_destination(*parts) for parts in data["destinations"]),
     )
+
+
+def _load_destination(
+    address: Any, port: Any, method: Any, weight: Any, upper: Any = 0, lower: Any = 0, tunnel: Any = None
+) -> TableDestination:
+    return TableDestination(
+        checked.text(address),
+        checked.integer(port),
+        Forwarding(method),
+        checked.integer(weight),
+        checked.integer(upper),
+        checked.integer(lower),
+        None if tunnel is None else _load_tunnel(*tunnel),
+    )
+
+
+def _load_tunnel(kind: Any, port: Any, checksum: Any) -> Tunnel:
+    return Tunnel(TunnelKind(kind), checked.integer(port), Checksum(checksum))

@@ -464,14 +464,19 @@ case $1 in
     *) exit 1 ;;
 esac
 """
-SERVICE = ("192.0.2.50:80", "192.0.2.11:80", "-g", "3")
+
+
+def quiesce_of(flag: str) -> Step:
+    edit = ("-e", flag, "192.0.2.50:80", "-r", "192.0.2.11:80", "-g", "-w")
+    words = (f"{flag} 192.0.2.50:80", "192.0.2.11:80", str(len(edit) + 1), *edit, "3", *edit, "0")
+    return Step(Phase.QUIESCE, ("quiesce", *words))
 
 
 def test_destinations_get_quiet_before_they_go(host: Namespace, tmp_path: Path) -> None:
     (tmp_path / "bin/ipvsadm").write_text(IPVSADM)
     (tmp_path / "bin/ipvsadm").chmod(0o755)
     host.sh("echo 3 >/run/weight; echo 2 >/run/active")
-    quiesce = Step(Phase.WITHDRAW, ("quiesce", "-t", *SERVICE))
+    quiesce = quiesce_of("-t")
     waits = Step(Phase.WITHDRAW, ("await_quiet", "20"))
     assert host.apply(quiesce, FAIL).undone
     assert host.sh("cat /run/weight") == "3\n"
@@ -480,7 +485,7 @@ def test_destinations_get_quiet_before_they_go(host: Namespace, tmp_path: Path) 
     assert host.sh("cat /run/weight; cat /run/active") == "0\n0\n"
     assert 1 <= time.monotonic() - began < 15
     began = time.monotonic()
-    udp = Step(Phase.WITHDRAW, ("quiesce", "-u", *SERVICE))
+    udp = quiesce_of("-u")
     assert host.apply(udp, Step(Phase.WITHDRAW, ("await_quiet", "2"))).failed is None, "9 inactive ones"
     assert time.monotonic() - began >= 2
     host.sh("rm /run/weight")

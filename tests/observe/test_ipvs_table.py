@@ -3,61 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsdeploy.inventory.model import Protocol, Scheduler
-from lvsdeploy.observe.ipvs_table import digest, parse, render
-from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.observe.ipvs_table import digest, listing, parse, render, rules
+from lvsdeploy.state.ipvs import (
+    Checksum,
+    Forwarding,
+    ServiceKey,
+    TableDestination,
+    Tunnel,
+    TunnelKind,
+    VirtualService,
+)
+from tests.observe.tables import tables
 
-RECORDED = sorted((Path(__file__).parent / "recorded" / "tables").iterdir())
-
-ports = st.integers(0, 65535)
-addresses4 = st.integers(0, 2**32 - 1).map(lambda n: str(IPv4Address(n)))
-addresses6 = st.integers(0, 2**128 - 1).map(lambda n: str(IPv6Address(n)))
-
-
-@st.composite
-def services(draw: st.DrawFn) -> VirtualService:
-    addresses = draw(st.sampled_from([addresses4, addresses6]))
-    marked = draw(st.booleans())
-    if marked:
-        key = ServiceKey(None, "", 0, draw(st.integers(1, 2**32 - 1)))
-    else:
-        key = ServiceKey(draw(st.sampled_from(Protocol)), draw(addresses), draw(ports))
-    persistence = draw(st.none() | st.integers(1, 2**31 - 1))
-    netmask = draw(st.sampled_from(["", "255.255.255.0", "64"])) if persistence else ""
-    flags = st.sampled_from([(), ("flag-1", "flag-3"), ("sh-fallback", "sh-port"), ("mh-port",)])
-    destinations = st.builds(
-        TableDestination, addresses, ports, st.sampled_from(Forwarding), st.integers(0, 65535)
-    )
-    several = draw(st.lists(destinations, max_size=5, unique_by=lambda d: d.key))
-    return VirtualService(
-        key=key,
-        scheduler=draw(st.sampled_from(Scheduler)).value,
-        scheduler_flags=draw(flags),
-        persistence=persistence,
-        netmask=netmask,
-        one_packet=draw(st.booleans()),
-        destinations=tuple(sorted(several)),
-    )
+RECORDED = sorted((Path(__file__).parent / "recorded" / "tables").glob("*.txt"))
 
 
-@given(st.lists(services(), max_size=6, unique_by=lambda service: service.key))
+@given(tables())
 def test_what_is_written_is_read_back(table: list[VirtualService]) -> None:
-    assert parse(render(table)) == {service.key: service for service in table}
+    assert parse(render(table), listing(table)) == {service.key: service for service in table}
 
 
-@given(st.lists(services(), max_size=6, unique_by=lambda service: service.key))
+@given(tables())
+def test_what_is_written_for_a_restore_is_read_back(table: list[VirtualService]) -> None:
+    assert parse(rules(table)) == {service.key: service for service in table}
+
+
+@given(tables())
 def test_digest_does_not_depend_on_order(table: list[VirtualService]) -> None:
     assert digest(table) == digest(reversed(table))
 
 
-@given(st.text(alphabet="-Aatufrgmisw :[].0123456789x\n", max_size=200))
+@given(st.text(alphabet="-Aatufrgmiswy6 :[].0123456789x\n", max_size=200))
 def test_any_text_is_a_table_or_a_value_error(text: str) -> None:
     try:
         parse(text)
@@ -69,10 +52,54 @@ def test_any_text_is_a_table_or_a_value_error(text: str) -> None:
 def test_a_real_table_is_written_as_it_was_read(recorded: Path) -> None:
     lines = recorded.read_text().splitlines()
     table = parse(recorded.read_text()).values()
-    assert sorted(render(table).splitlines()) == sorted(line.split(" --tun")[0] for line in lines)
-    if not any("--tun" in line for line in lines):
-        wanted = "".join(f"{line}\n" for line in sorted(lines))
-        assert digest(table) == hashlib.sha256(wanted.encode()).hexdigest()
+    assert sorted(render(table).splitlines()) == sorted(lines)
+    wanted = "".join(f"{line}\n" for line in sorted(lines))
+    assert digest(table) == hashlib.sha256(wanted.encode()).hexdigest()
+
+
+def test_tunnels_of_a_real_table() -> None:
+    (service,) = parse((RECORDED[0].parent / "ipvsadm-1.31-linux-6.1-tunnels.txt").read_text()).values()
+    assert {d.address: d.tunnel for d in service.destinations} == {
+        "10.0.0.1": Tunnel(),
+        "10.0.0.2": Tunnel(TunnelKind.GRE),
+        "10.0.0.3": Tunnel(TunnelKind.GUE, 6080),
+        "10.0.0.4": Tunnel(TunnelKind.GRE, 0, Checksum.CSUM),
+        "10.0.0.5": Tunnel(TunnelKind.GUE, 6081, Checksum.REMCSUM),
+        "2001:db8::77": Tunnel(),
+    }
+
+
+def test_an_older_ipvsadm_names_no_type_of_tunnel() -> None:
+    (service,) = parse("-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:0 -i -w 1\n").values()
+    assert service.destinations == (TableDestination("10.0.0.1", 0, Forwarding.TUN, 1, tunnel=Tunnel()),)
+
+
+def test_one_mark_is_two_services_in_two_families() -> None:
+    text = (
+        "-A -f 7 -s rr\n-a -f 7 -r 10.0.0.1:0 -g -w 1\n"
+        "-A -f 7 -6 -s wlc\n-a -f 7 -6 -r [2001:db8::1]:0 -g -w 1\n"
+    )
+    table = parse(text)
+    assert [str(key) for key in sorted(table)] == ["fwmark 7", "fwmark 7 IPv6"]
+    assert [service.scheduler for service in table.values()] == ["rr", "wlc"]
+    assert all(len(service.destinations) == 1 for service in table.values())
+    assert render(table.values()) == text
+
+
+def test_thresholds_belong_to_a_destination_of_one_service() -> None:
+    text = (
+        "-A -f 7 -s rr\n-a -f 7 -r 10.0.0.1:80 -g -w 1\n"
+        "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 1\n"
+    )
+    shown = "FWM  7 rr\n  -> 10.0.0.1:80   100  75   3   12\nTCP  192.0.2.1:80 rr\n  -> 10.0.0.1:80 0 0 1 1\n"
+    table = parse(text, shown)
+    limits = {str(key): [(d.upper, d.lower) for d in s.destinations] for key, s in table.items()}
+    assert limits == {"fwmark 7": [(100, 75)], "tcp 192.0.2.1:80": [(0, 0)]}
+    other = parse(
+        text, shown.replace("FWM  7 rr", "TCP  192.0.2.1:80 rr", 1).replace("1:80 0 0", "1:80 100 75")
+    )
+    assert digest(table.values()) != digest(parse(text).values())
+    assert digest(table.values()) != digest(other.values())
 
 
 def test_details_of_a_real_table() -> None:
@@ -101,9 +128,20 @@ def test_one_client_each_has_no_netmask() -> None:
         "-A -t 192.0.2.1:70000 -s rr",
         "-A -t 192.0.2.1:80",
         "-A -f 0 -s rr",
+        "-A -f -0 -s rr",
+        "-A -f -4294967296 -s rr",
+        "-A -f --7 -s rr",
         "-A -f ٣ -s rr",
         "-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 1",
         "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -w 1",
+        "-A -f 1 -s rr\n-a -f 1 -6 -r [2001:db8::1]:80 -g -w 1",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -g -w 1 --tun-type ipip",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -i -w 1 --tun-type vxlan",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -i -w 1 --tun-csum",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -i -w 1 --tun-type gue --tun-csum",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -i -w 1 --tun-type gre --tun-remcsum",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -i -w 1 --tun-type ipip --tun-csum",
+        "-A -f 1 -s rr\n-a -f 1 -r 10.0.0.1:80 -g -w 1 -x -1",
     ],
 )
 def test_what_is_no_table(line: str) -> None:

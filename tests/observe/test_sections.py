@@ -181,11 +181,31 @@ def test_states_of_the_table(section: str, table: object, reason: str) -> None:
 
 
 def test_connections() -> None:
-    text = (Path(__file__).parent / "recorded" / "proc" / "linux-6.1.txt").read_text()
+    text = (Path(__file__).parent / "recorded" / "tables" / "ipvsadm-1.31-linux-6.1.thresholds").read_text()
     found = connections.parse(text)
     assert found[ServiceKey(None, "", 0, 7)][("10.0.0.1", 80)] == Connections(0, 0)
+    assert set(found[ServiceKey(None, "", 0, 9, 6)]) == {("2001:db8::5", 80)}
     sixth = found[ServiceKey(Protocol.TCP, "2001:db8::50", 80)]
     assert set(sixth) == {("2001:db8::11", 80), ("2001:db8::12", 8080)}
-    busy = "TCP  C0000232:0050 rr  \n  -> 0A000001:1F90      Masq    1      3          12        \n"
+    limits = connections.thresholds(text)
+    assert limits[ServiceKey(None, "", 0, 7)] == {("10.0.0.1", 80): (100, 75), ("10.0.0.2", 0): (0, 0)}
+    busy = "TCP  192.0.2.50:80 rr (flag-1) persistent 300 mask 255.255.255.0\n"
+    busy += "  -> 10.0.0.1:8080                0          0          3          12        \n"
     key = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
     assert connections.parse(busy) == {key: {("10.0.0.1", 8080): Connections(3, 12)}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  -> 10.0.0.1:80 0 0 0 0",
+        "TCP  192.0.2.50:80 rr\n  -> 10.0.0.1:80 0 0 0",
+        "TCP  192.0.2.50:80 rr\n  -> 10.0.0.1:80 0 0 0 x",
+        "TCP  192.0.2.50:80 rr\n  -> 10.0.0.1:80 0 0 0 99999999999",
+        "ICMP 192.0.2.50:80 rr",
+        "FWM  0 rr",
+    ],
+)
+def test_what_is_no_listing_of_connections(text: str) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        connections.parse(text)

@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lvsdeploy.observe import network
-from lvsdeploy.observe.ipvs_table import parse, render
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import IPVS, ipvs
 from lvsdeploy.state.unit import Unit
+from tests.plan import ipvsadm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -227,9 +227,10 @@ class Machine:
 
     def _await_table(self) -> None: ...
 
-    def _quiesce(self, flag: str, service: str, destination: str, forwarding: str, _weight: str) -> None:
+    def _quiesce(self, service: str, destination: str, *words: str) -> None:
         assert not self._quiet
-        self._table("0", "-e", flag, service, "-r", destination, forwarding, "-w", "0")
+        assert f" -e {service} -r {destination} " in " ".join(words)
+        self._table(*words)
 
     def _await_quiet(self, seconds: str) -> None:
         assert int(seconds) > 0
@@ -243,24 +244,9 @@ class Machine:
                 assert destination.key in stays or (self._quiet and not destination.weight), destination
 
     def _table(self, count: str, *words: str) -> None:
-        """Runs ipvsadm on the lines of the table."""
-        command, flag, name, *options = words[int(count) :]
-        lines = [f"{line} " for line in render((self.state.virtual_services or {}).values()).splitlines()]
-        service, destination = f"{flag} {name} ", ""
-        if command in ("-a", "-e", "-d"):
-            destination = f"-r {options[options.index('-r') + 1]} "
-        same = [line for line in lines if line[3:].startswith(service + destination)]
-        head = "-a" if destination else "-A"
-        there = [line for line in same if line.startswith(head)]
-        assert bool(there) == (command not in ("-A", "-a")), words
-        assert not (command == "-a" and not any(x.startswith(f"-A {service}") for x in lines)), words
-        if command == "-D":
-            lines = [line for line in lines if not line[3:].startswith(service)]
-        else:
-            lines = [line for line in lines if line not in there]
-        if command not in ("-D", "-d"):
-            lines.append(f"{head} {service}{' '.join(options)}")
-        self._change(virtual_services=parse("\n".join(lines)))
+        """Runs ipvsadm; the first words would undo it."""
+        table = self.state.virtual_services or {}
+        self._change(virtual_services=ipvsadm.run(table, words[int(count) :]))
 
     def _reloaded(self, name: str) -> None:
         if name == "keepalived":

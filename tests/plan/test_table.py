@@ -137,7 +137,7 @@ DRIFTS = {
         (with_destinations(replace(WEB1, forwarding=Forwarding.TUN), WEB2),),
         (
             f"update destination 192.0.2.11:80 of {KEY} [changed on the host]: "
-            "is `TUN weight 1`, declared `DR weight 1`"
+            "is `TUN ipip weight 1`, declared `DR weight 1`"
         ),
         [
             (
@@ -359,9 +359,18 @@ def waiting(context: Context) -> list[str]:
     return [words for words in steps(context) if words.startswith(("quiesce", "await_quiet"))]
 
 
+def quiesced(flags: str, destination: str, method: str, weight: int) -> str:
+    """The words that take new connections away, with those that give them back."""
+    edit = f"-e {flags} -r {destination} {method} -w"
+    return f"quiesce {flags} {destination} {len(edit.split()) + 1} {edit} {weight} {edit} 0"
+
+
 def test_a_destination_that_goes_is_quiesced_first() -> None:
     context = without_web2()
-    assert waiting(context) == ["quiesce -t 192.0.2.50:80 192.0.2.12:80 -g 1", "await_quiet 30"]
+    assert waiting(context) == [
+        quiesced("-t 192.0.2.50:80", "192.0.2.12:80", "-g", 1),
+        "await_quiet 30",
+    ]
     order = [words.split()[0] for words in steps(context)]
     assert order == [
         "stage",
@@ -384,16 +393,16 @@ def test_nobody_waits_unless_asked_to() -> None:
 def test_all_that_go_are_waited_for_together() -> None:
     other = VirtualService(OTHER, "rr", destinations=(STRAY, replace(STRAY, address="192.0.2.78")))
     assert waiting(without_web2(SERVICE, other)) == [
-        "quiesce -t 192.0.2.50:80 192.0.2.12:80 -g 1",
-        "quiesce -u 192.0.2.99:53 192.0.2.77:80 -m 2",
-        "quiesce -u 192.0.2.99:53 192.0.2.78:80 -m 2",
+        quiesced("-t 192.0.2.50:80", "192.0.2.12:80", "-g", 1),
+        quiesced("-u 192.0.2.99:53", "192.0.2.77:80", "-m", 2),
+        quiesced("-u 192.0.2.99:53", "192.0.2.78:80", "-m", 2),
         "await_quiet 30",
     ]
 
 
 def test_what_goes_has_its_weight_back_when_the_change_is_undone() -> None:
     context = without_web2(with_destinations(WEB1, replace(WEB2, weight=7)))
-    assert waiting(context)[0].endswith("192.0.2.12:80 -g 7")
+    assert waiting(context)[0] == quiesced("-t 192.0.2.50:80", "192.0.2.12:80", "-g", 7)
 
 
 def test_what_stays_is_not_waited_for() -> None:

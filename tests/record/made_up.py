@@ -7,7 +7,6 @@ from ipaddress import ip_address, ip_interface
 
 from hypothesis import strategies as st
 
-from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.record import (
     Drained,
     Entry,
@@ -22,9 +21,9 @@ from lvsdeploy.record import (
 )
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
+from tests.observe.tables import tables
 
 PATHS = (
     "/etc/keepalived/keepalived.conf",
@@ -95,23 +94,6 @@ def records(draw: st.DrawFn) -> Record:
     )
 
 
-keys = st.one_of(
-    st.builds(ServiceKey, st.sampled_from(Protocol), ips, st.integers(0, 65535)),
-    st.integers(1, 2**32 - 1).map(lambda mark: ServiceKey(None, "", 0, mark)),
-)
-destinations = st.builds(
-    TableDestination, ips, st.integers(0, 65535), st.sampled_from(Forwarding), st.integers(0, 65535)
-)
-services = st.builds(
-    VirtualService,
-    keys,
-    st.sampled_from(["rr", "wlc", "sh", "mh"]),
-    st.sampled_from([(), ("sh-port",), ("flag-1", "flag-3")]),
-    st.none() | st.integers(1, 86400),
-    st.sampled_from(["", "255.255.255.0", "64"]),
-    st.booleans(),
-    st.lists(destinations, max_size=3).map(tuple),
-)
 files = st.builds(
     File,
     st.sampled_from(PATHS),
@@ -130,7 +112,7 @@ default_routes = st.builds(
 
 @st.composite
 def goals(draw: st.DrawFn) -> Goal:
-    table = draw(st.none() | st.lists(services, max_size=3))
+    table = draw(st.none() | tables())
     return Goal(
         HostState(
             programs=frozenset(draw(st.sets(st.sampled_from(["ip", "ipvsadm", "keepalived"])))),

@@ -16,14 +16,22 @@ from lvsdeploy.record import Drained, Goal, dump_goal, load_goal
 from lvsdeploy.state.facts import Facts
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from lvsdeploy.state.ipvs import (
+    Checksum,
+    Forwarding,
+    ServiceKey,
+    TableDestination,
+    Tunnel,
+    TunnelKind,
+    VirtualService,
+)
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
 from tests.desired import clusters
 from tests.record import hostile, made_up
 
 SETTINGS = settings(derandomize=True, max_examples=150, deadline=None)
-KEY = ServiceKey(None, "", 0, 7)
+KEY = ServiceKey(None, "", 0, 7, 6)
 FULL = Goal(
     HostState(
         programs=frozenset({"ip"}),
@@ -40,7 +48,18 @@ FULL = Goal(
                 300,
                 "255.0.0.0",
                 True,
-                (TableDestination("192.0.2.11", 80, Forwarding.TUN, 0),),
+                (
+                    TableDestination(
+                        "192.0.2.11",
+                        80,
+                        Forwarding.TUN,
+                        0,
+                        100,
+                        75,
+                        Tunnel(TunnelKind.GUE, 6080, Checksum.CSUM),
+                    ),
+                ),
+                "sip",
             )
         },
     ),
@@ -126,6 +145,17 @@ def test_what_cannot_be_used_is_refused_with_a_reason(case: str) -> None:
 def test_files_that_lvsdeploy_never_writes(path: str) -> None:
     with pytest.raises(ValueError, match="not what lvsdeploy writes there"):
         load_goal(json.dumps(hostile.with_value(GOOD, ("files", 0, "path"), path)).encode())
+
+
+def test_a_goal_of_the_first_version() -> None:
+    """It knew neither the family of a mark, nor tunnels, nor thresholds."""
+    first = hostile.with_value(GOOD, ("table", 0, "key"), [None, "", 0, 7])
+    first = hostile.with_value(first, ("table", 0, "destinations"), [["192.0.2.11", 80, "-i", 3]])
+    first = hostile.without(first, ("table", 0, "engine"))
+    (service,) = (load_goal(json.dumps(first).encode()).state.virtual_services or {}).values()
+    assert service.key == ServiceKey(None, "", 0, 7, 4)
+    assert service.destinations == (TableDestination("192.0.2.11", 80, Forwarding.TUN, 3, 0, 0, Tunnel()),)
+    assert service.engine == ""
 
 
 def read_or_refused(data: object) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.state.file import File, FileKind
-from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService, canonical
+from lvsdeploy.state.ipvs import (
+    Checksum,
+    Forwarding,
+    ServiceKey,
+    TableDestination,
+    Tunnel,
+    TunnelKind,
+    VirtualService,
+    canonical,
+)
 from lvsdeploy.state.network import Address, Route
 
 
@@ -24,6 +34,7 @@ from lvsdeploy.state.network import Address, Route
             ("--sctp-service", "192.0.2.50:9"),
         ),
         (ServiceKey(None, "", 0, 7), "fwmark 7", ("-f", "7")),
+        (ServiceKey(None, "", 0, 7, 6), "fwmark 7 IPv6", ("-f", "7", "-6")),
     ],
 )
 def test_keys(key: ServiceKey, name: str, flags: tuple[str, ...]) -> None:
@@ -36,7 +47,15 @@ def test_keys_have_an_order() -> None:
     tcp = ServiceKey(Protocol.TCP, "192.0.2.50", 80)
     later = ServiceKey(Protocol.TCP, "192.0.2.50", 443)
     udp = ServiceKey(Protocol.UDP, "192.0.2.1", 1)
-    assert sorted([mark, udp, later, tcp]) == [tcp, later, udp, mark]
+    mark6 = ServiceKey(None, "", 0, 7, 6)
+    assert sorted([mark6, mark, udp, later, tcp]) == [tcp, later, udp, mark, mark6]
+
+
+def test_the_family_of_an_address_service_is_its_vip_s() -> None:
+    assert ServiceKey(Protocol.TCP, "192.0.2.50", 80, family=6) == ServiceKey(Protocol.TCP, "192.0.2.50", 80)
+    assert ServiceKey(Protocol.TCP, "2001:db8::50", 80).family == 6
+    with pytest.raises(ValueError, match="family"):
+        ServiceKey(None, "", 0, 7, 5)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +66,7 @@ def test_keys_have_an_order() -> None:
         ({"persistence": 300, "netmask": "255.255.255.0"}, "-s rr -p 300 -M 255.255.255.0"),
         ({"netmask": "255.255.255.0"}, "-s rr"),
         ({"one_packet": True}, "-s rr -o"),
+        ({"persistence": 60, "one_packet": True, "engine": "sip"}, "-s rr -p 60 --pe sip -o"),
         ({"scheduler_flags": ("sh-fallback", "sh-port")}, "-s rr -b sh-fallback,sh-port"),
     ],
 )
@@ -60,6 +80,45 @@ def test_destinations() -> None:
     assert str(destination) == "[2001:db8::11]:80"
     assert destination.options() == ("-r", "[2001:db8::11]:80", "-i", "-w", "3")
     assert destination.key == ("2001:db8::11", 80)
+    limited = replace(destination, upper=100, lower=75, tunnel=Tunnel(TunnelKind.GRE))
+    words = "-r [2001:db8::11]:80 -i -w 3 --tun-type gre --tun-nocsum -x 100 -y 75"
+    assert " ".join(limited.options()) == words
+    assert " ".join(limited.method(0)) == "-i -w 0 --tun-type gre --tun-nocsum"
+    with pytest.raises(ValueError, match="tunnel"):
+        replace(destination, forwarding=Forwarding.DR, tunnel=Tunnel())
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "shown", "words"),
+    [
+        (Tunnel(), "ipip", ""),
+        (Tunnel(TunnelKind.GRE), "gre", "--tun-type gre --tun-nocsum"),
+        (Tunnel(TunnelKind.GRE, 0, Checksum.CSUM), "gre csum", "--tun-type gre --tun-csum"),
+        (
+            Tunnel(TunnelKind.GUE, 6080, Checksum.REMCSUM),
+            "gue port 6080 remcsum",
+            "--tun-type gue --tun-port 6080 --tun-remcsum",
+        ),
+    ],
+)
+def test_tunnels(tunnel: Tunnel, shown: str, words: str) -> None:
+    assert str(tunnel) == shown
+    assert " ".join(tunnel.options()) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "checksum"),
+    [
+        (TunnelKind.IPIP, 6080, Checksum.NONE),
+        (TunnelKind.IPIP, 0, Checksum.CSUM),
+        (TunnelKind.GRE, 6080, Checksum.NONE),
+        (TunnelKind.GRE, 0, Checksum.REMCSUM),
+        (TunnelKind.GUE, 0, Checksum.NONE),
+    ],
+)
+def test_what_is_no_tunnel(kind: TunnelKind, port: int, checksum: Checksum) -> None:
+    with pytest.raises(ValueError, match=f"a tunnel of type {kind}"):
+        Tunnel(kind, port, checksum)
 
 
 def test_canonical_addresses() -> None:
