@@ -101,7 +101,7 @@ def test_connections_get_time_to_end_before_they_would_break(
         context = converged(before, director)
         patient = replace(at(context, context.actual, after), drain=30)
         words = [step.words for step in plan(patient).steps()]
-        quiesced = {(service, there) for name, _, service, there, *_ in filter(is_quiesce, words)}
+        quiesced = {(service, there) for name, service, there, *_ in filter(is_quiesce, words)}
         assert quiesced == going(context, patient)
         if quiesced:
             place = words.index(("place", "/etc/keepalived/keepalived.conf"))
@@ -125,7 +125,7 @@ def going(before: Context, after: Context) -> set[tuple[str, str]]:
         left = {d.key for d in table[key].destinations} if key in table else set()
         if key in table and not left & {d.key for d in service.destinations}:
             continue
-        found |= {(key.flags()[1], str(d)) for d in service.destinations if d.key not in left}
+        found |= {(" ".join(key.flags()), str(d)) for d in service.destinations if d.key not in left}
     return found
 
 

@@ -39,7 +39,7 @@ FAILURE = {"host", "message", "hint", "detail", "exit_code"}
 DIRECTOR = {"name", "role", "holds", "services"}
 SERVICE = {"name", "service", "destinations"}
 DESTINATION = {"name", "address", "forwarding", "weight", "active", "inactive", "state"}
-TABLE = {"virtual_service", "scheduler", "scheduler_flags", "persistence", "netmask", "one_packet"}
+TABLE = {"virtual_service", "scheduler", "scheduler_flags", "persistence", "netmask", "one_packet", "engine"}
 SHAPES = [
     {"file", "cluster", "findings"},
     PLAN,
@@ -118,6 +118,7 @@ def test_json_of_a_status() -> None:
         "persistence": 300,
         "netmask": "",
         "one_packet": False,
+        "engine": "",
     }
     assert service["destinations"][0]["active"] == 12345
 
