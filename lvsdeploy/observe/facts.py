@@ -24,7 +24,11 @@ def lacking(lines: Iterable[str]) -> list[str]:
 def parse(
     host: Iterable[str], programs: Iterable[str], modules: Sequence[str], links: Mapping[str, bool]
 ) -> Facts:
-    """Facts from the sections of these names. ValueError for a service manager that is none."""
+    """Facts from the sections of these names. ValueError for a service manager that is none.
+
+    A line of `programs` is a program and what it says of its version, or, with a `+` before the program's
+    name, what it was built with.
+    """
     values: dict[str, str] = {}
     managers = []
     release: dict[str, str] = {}
@@ -37,6 +41,7 @@ def parse(
         else:
             values.setdefault(word, rest)
     loaded, loadable = _modules(modules)
+    told = [_split(line) for line in programs]
     return Facts(
         hostname=host_word(values.get("hostname", "")),
         os_id=release.get("ID", ""),
@@ -46,7 +51,12 @@ def parse(
         service_manager=ServiceManager(values.get("manager", "")),
         package_manager=_package_manager(release, managers),
         root=values.get("uid") == "0",
-        programs={host_word(name): _version(rest) for name, _, rest in map(_split, programs)},
+        programs={host_word(n): _version(rest) for n, _, rest in told if not n.startswith("+")},
+        built_with={
+            host_word(n[1:]): _options(r for m, _, r in told if m == n)
+            for n, _, _ in told
+            if n.startswith("+")
+        },
         modules=frozenset(loaded),
         available_modules=frozenset(loaded | loadable),
         modules_listed="listed" in modules,
@@ -78,6 +88,11 @@ def _version(text: str) -> str:
     """`2.2.7` of `Keepalived v2.2.7 (01/16,2022)`; all of the words when no version is among them."""
     match = _VERSION.search(text)
     return host_word(match[1] if match else text)
+
+
+def _options(lines: Iterable[str]) -> frozenset[str]:
+    """What a program was built with: the words of its lines of options."""
+    return frozenset(host_word(word) for line in lines for word in line.split())
 
 
 def _modules(lines: Iterable[str]) -> tuple[set[str], set[str]]:

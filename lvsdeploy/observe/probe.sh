@@ -285,6 +285,12 @@ for name in $programs; do
         ;;
     esac
     printf "%s\n" "$name ${version%%"$nl"*}"
+    for line in $version; do
+      case $line in
+        # what keepalived was built with
+        "Config options:"* | "System options:"*) printf "%s\n" "+$name ${line#* options:}" ;;
+      esac
+    done
   fi
 done
 section modules

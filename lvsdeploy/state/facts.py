@@ -46,6 +46,7 @@ class Facts:
     package_manager: PackageManager | None = None
     root: bool = True
     programs: Mapping[str, str] = field(default_factory=dict)  # program found on PATH -> its version
+    built_with: Mapping[str, frozenset[str]] = field(default_factory=dict)  # program -> options, if it tells
     modules: frozenset[str] = frozenset()  # kernel modules loaded or built in, of those asked about
     available_modules: frozenset[str] = frozenset()  # those that modprobe could load
     modules_listed: bool = True  # False: only loaded modules can be seen, as in a container

@@ -42,6 +42,11 @@ def shown(observation: Observation) -> dict[str, Any]:
             "package_manager": facts.package_manager,
             "root": facts.root,
             "programs": dict(facts.programs),
+            **(
+                {"built_with": {p: sorted(o) for p, o in facts.built_with.items()}}
+                if facts.built_with
+                else {}
+            ),
             "modules": sorted(facts.modules),
             "available_modules": sorted(facts.available_modules),
             "links": dict(facts.links),

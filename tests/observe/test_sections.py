@@ -145,7 +145,13 @@ def test_package_manager(release: list[str], found: list[str], manager: PackageM
 def test_modules_and_versions() -> None:
     seen = facts.parse(
         ["manager openrc", "uid 1000"],
-        ["keepalived Keepalived v2.3.1 (05/24,2024), git commit v2.3.0-1", "ip ", "odd version?"],
+        [
+            "keepalived Keepalived v2.3.1 (05/24,2024), git commit v2.3.0-1",
+            "+keepalived   LVS BFD INIT=systemd",
+            "+keepalived VSYSLOG",
+            "ip ",
+            "odd version?",
+        ],
         [
             "loaded ip_vs",
             "ipip 16384 0 - Live 0x0000000000000000",
@@ -156,6 +162,7 @@ def test_modules_and_versions() -> None:
         {},
     )
     assert dict(seen.programs) == {"keepalived": "2.3.1", "ip": "", "odd": "version?"}
+    assert dict(seen.built_with) == {"keepalived": {"LVS", "BFD", "INIT=systemd", "VSYSLOG"}}
     assert seen.modules == {"ip_vs", "ipip", "tunnel4"}
     assert seen.available_modules == seen.modules | {"ip_vs_wlc", "nf_log"}
     assert not seen.root
