@@ -60,7 +60,8 @@ def test_one_that_says_nothing_of_its_options(sandbox: Sandbox) -> None:
 
 @needs_namespaces
 def test_what_it_says_is_no_trusted_text(sandbox: Sandbox) -> None:
-    stand_in(sandbox, "\x1b[31m Keepalived v9.9.9\nConfig options:  $(reboot) \x1b]0;x\x07 LVS\nSystem options:\n")
+    head = "\x1b[31m Keepalived v9.9.9\n"
+    stand_in(sandbox, f"{head}Config options:  $(reboot) \x1b]0;x\x07 LVS\nSystem options:\n")
     facts = sandbox.observe(Request(programs=("keepalived",))).facts
     assert facts.programs["keepalived"] == "9.9.9"
     assert "LVS" in facts.built_with["keepalived"]
