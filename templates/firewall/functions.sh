@@ -1,5 +1,6 @@
-# Netfilter rules of one cluster. NAME is the name of its table of family inet (nft), or what the names of its
-# chains begin with (iptables, ip6tables). Rules are exchanged at once: no packet meets a part of them.
+# Netfilter rules of one cluster. NAME is that of its table of family inet (nft), or begins the names of its
+# chains, NAME-in, NAME-out and NAME-nat (iptables, ip6tables). Rules are exchanged at once: no packet meets a
+# part of them.
 
 # load_rules PROGRAM NAME FILE: those in the file take the place of those that are there.
 load_rules() {
@@ -21,7 +22,7 @@ remove_rules() {
 has_rules() {
     case $1 in
     nft) nft list table inet "$2" >/dev/null 2>&1 ;;
-    *) "$1-save" | grep -q "^:$2-" ;;
+    *) "$1-save" | grep -qE "^:$2-(in|out|nat) " ;;
     esac
 }
 
@@ -29,7 +30,7 @@ has_rules() {
 exchange_rules() {
     there=$("$1-save") && wanted=$(cat "$3") || return 1
     for table in mangle nat; do
-        going=$(printf '%s\n' "$there" | lines_of "$table" | taking_away "$2-")
+        going=$(printf '%s\n' "$there" | lines_of "$table" | taking_away "$2")
         coming=$(printf '%s\n' "$wanted" | lines_of "$table")
         [ -z "$going$coming" ] || printf '%s\n' "*$table" "$going" "$coming" COMMIT
     done | "$1-restore" --noflush
@@ -47,21 +48,21 @@ lines_of() {
     done
 }
 
-# taking_away BEGINNING: what removes the chains that begin so, as lines for iptables-restore
+# taking_away NAME: what removes its chains and all jumps there, as lines for iptables-restore
 taking_away() {
     flush=
     delete=
     while IFS= read -r line; do
-        case $line in
-        ":$1"*)
+        case "$line " in
+        ":$1-in "* | ":$1-out "* | ":$1-nat "*)
             chain=${line#:}
             flush="$flush-F ${chain%% *}
 "
             delete="$delete-X ${chain%% *}
 "
             ;;
-        "-A $1"*) ;;
-        *" -j $1"* | *" -g $1"*) printf '%s\n' "-D ${line#-A }" ;;
+        "-A $1-in "* | "-A $1-out "* | "-A $1-nat "*) ;;
+        *" -"[jg]" $1-in "* | *" -"[jg]" $1-out "* | *" -"[jg]" $1-nat "*) printf '%s\n' "-D ${line#-A }" ;;
         esac
     done
     printf '%s' "$flush$delete"

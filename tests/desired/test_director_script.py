@@ -118,16 +118,18 @@ def test_iptables_rules_come_and_go(shell: str, variant: str, tmp_path: Path) ->
             "run status; echo $?",
             "run start; run start; run status; echo $?",
             look,
-            # another jump, a rule more, a chain that is nobody's any more
+            # another jump, a rule more, a chain too many, and a neighbour's
             f"iptables -t mangle -I PREROUTING -s 203.0.113.9 -j {NAME}-in",
-            f"iptables -t mangle -N {NAME}-old",
+            f"iptables -t mangle -N {NAME}-out",
             f"iptables -t mangle -A {NAME}-in -p tcp -j ACCEPT",
-            f"iptables -t mangle -A {NAME}-in -j {NAME}-old",
+            f"iptables -t mangle -A {NAME}-in -j {NAME}-out",
+            f"iptables -t nat -N {NAME}-in-in",
             "run start",
             look,
             "run stop; run stop",
             look,
             "run status; echo $?",
+            f"iptables-save -t nat | grep {NAME}",
         ],
     )
     rules = (
@@ -135,7 +137,7 @@ def test_iptables_rules_come_and_go(shell: str, variant: str, tmp_path: Path) ->
         f"-A {NAME}-in -d 192.0.2.50/32 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x7/0xffffffff\n"
     )
     missing = f"the rules of {tmp_path}/firewall.v4 are not loaded\n3\n"
-    assert said == f"{missing}0\n{rules}{rules}{theirs}\n{missing}"
+    assert said == f"{missing}0\n{rules}{rules}{theirs}\n{missing}:{NAME}-in-in - [0:0]\n"
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
