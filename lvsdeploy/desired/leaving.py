@@ -35,6 +35,8 @@ def _leaving(service: Service, pool: Pool, table: Mapping[ServiceKey, VirtualSer
     found: dict[tuple[str, int], Destination] = {}
     for key in pool_keys(service, pool):
         for d in table[key].destinations if key in table else ():
-            if d.key not in known:
-                found.setdefault(d.key, Destination("leaving", ip_address(d.address), d.port, d.weight))
+            if d.key not in known and d.key not in found:
+                found[d.key] = Destination(
+                    "leaving", ip_address(d.address), d.port, d.weight, upper=d.upper, lower=d.lower
+                )
     return list(found.values())

@@ -1,14 +1,17 @@
-"""The IPVS table that keepalived makes of the declaration, as the kernel shows it through `ipvsadm -Sn`."""
+"""The IPVS table that is to be made of the declaration, as the kernel shows it through ipvsadm."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import ForwardingMethod, Scheduler
+from lvsdeploy.inventory.model import IPV4, ForwardingMethod, Scheduler
 from lvsdeploy.state.ipvs import (
+    Checksum,
     Forwarding,
     ServiceKey,
     TableDestination,
+    Tunnel,
+    TunnelKind,
     VirtualService,
     canonical,
 )
@@ -24,7 +27,7 @@ _FORWARDING = {
     ForwardingMethod.NAT: Forwarding.NAT,
     ForwardingMethod.TUN: Forwarding.TUN,
 }
-_ONE_CLIENT = "255.255.255.255"
+_ONE_CLIENT_EACH = {"255.255.255.255", "128"}
 
 _BIT = {
     "flag-1": 0,
@@ -59,17 +62,24 @@ def expected_table(cluster: Cluster) -> Mapping[ServiceKey, VirtualService]:
 
 
 def pool_keys(service: Service, pool: Pool) -> tuple[ServiceKey, ...]:
-    """What the virtual services of a pool are called in the table: one a VIP, or one for a firewall mark."""
+    """What the virtual services of a pool are called in the table: one a VIP, or one for a firewall mark.
+
+    A mark stands for one in each family of its VIPs.
+    """
     if service.fwmark:
-        return (ServiceKey(None, "", 0, service.fwmark),)
+        return (ServiceKey(None, "", 0, service.fwmark, pool.version),)
     return tuple(ServiceKey(service.protocol, canonical(vip.ip), pool.port) for vip in pool.vips)
 
 
 def _virtual_service(
     service: Service, key: ServiceKey, destinations: tuple[Destination, ...]
 ) -> VirtualService:
+    tunnel = _tunnel_of(service)
+    mask = service.persistence_netmask if key.family == IPV4 else service.persistence_prefix
     rows = (
-        TableDestination(canonical(d.address), d.port, _FORWARDING[service.mode], d.weight)
+        TableDestination(
+            canonical(d.address), d.port, _FORWARDING[service.mode], d.weight, d.upper, d.lower, tunnel
+        )
         for d in destinations
     )
     return VirtualService(
@@ -77,10 +87,19 @@ def _virtual_service(
         scheduler=service.scheduler.value,
         scheduler_flags=_flags_shown(service),
         persistence=service.persistence or None,
-        netmask=netmask_shown(service.persistence_netmask) if service.persistence else "",
+        netmask=netmask_shown(mask) if service.persistence else "",
         one_packet=service.one_packet,
         destinations=tuple(sorted(rows)),
+        engine=service.persistence_engine if service.persistence else "",
     )
+
+
+def _tunnel_of(service: Service) -> Tunnel | None:
+    if service.mode is not ForwardingMethod.TUN:
+        return None
+    kind = TunnelKind(service.tunnel.type.value)
+    port = service.tunnel.port if kind is TunnelKind.GUE else 0
+    return Tunnel(kind, port, Checksum(service.tunnel.checksum or "nocsum"))
 
 
 def _flags_shown(service: Service) -> tuple[str, ...]:
@@ -93,6 +112,9 @@ def _flags_shown(service: Service) -> tuple[str, ...]:
     return tuple(name for bit, name in enumerate(names) if bit in bits)
 
 
-def netmask_shown(netmask: IPv4Address | None) -> str:
-    """The netmask of persistence; "" for one client each, which ipvsadm does not print."""
-    return "" if netmask is None or str(netmask) == _ONE_CLIENT else str(netmask)
+def netmask_shown(mask: IPv4Address | int | None) -> str:
+    """The netmask of persistence, or its prefix for IPv6.
+
+    "" for one client each, which ipvsadm does not print.
+    """
+    return "" if mask is None or str(mask) in _ONE_CLIENT_EACH else str(mask)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv4Address, ip_address, ip_interface
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,14 @@ from lvsdeploy.desired import (
     unit_names,
 )
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import ForwardingMethod, Protocol, Scheduler, SorryServer
+from lvsdeploy.inventory.model import (
+    ForwardingMethod,
+    Protocol,
+    Scheduler,
+    SorryServer,
+    Tunnel,
+    TunnelType,
+)
 from lvsdeploy.record import history_path, manifest_path
 from lvsdeploy.state.facts import Facts, ServiceManager
 from lvsdeploy.state.host import HostState
@@ -272,6 +279,59 @@ def test_expected_table() -> None:
     assert dns.destinations[1].weight == 0
     nat = expected_table(clusters.nat_two_directors())[ServiceKey(Protocol.TCP, "192.0.2.50", 80)]
     assert nat.destinations[0] == TableDestination("10.2.0.21", 8080, Forwarding.NAT, 2)
+
+
+def test_expected_table_of_marks_of_both_families() -> None:
+    """A virtual service in each family, with the destinations of that family."""
+    web = replace(clusters.WEB1, rip6=ip_address("2001:db8::11"))
+    service = clusters.service(
+        "tls",
+        {web: 2},
+        0,
+        vips=(clusters.PUBLIC, clusters.vip("2001:db8::50/128")),
+        fwmark=7,
+        persistence=300,
+        persistence_netmask=IPv4Address("255.255.255.0"),
+        persistence_prefix=64,
+        persistence_engine="sip",
+    )
+    table = expected_table(clusters.cluster(service))
+    assert {str(key): found.options() for key, found in table.items()} == {
+        "fwmark 7": ("-s", "wlc", "-p", "300", "-M", "255.255.255.0", "--pe", "sip"),
+        "fwmark 7 IPv6": ("-s", "wlc", "-p", "300", "-M", "64", "--pe", "sip"),
+    }
+    assert [found.destinations for found in table.values()] == [
+        (TableDestination("192.0.2.11", 0, Forwarding.DR, 2),),
+        (TableDestination("2001:db8::11", 0, Forwarding.DR, 2),),
+    ]
+
+
+def test_persistence_s_options_go_with_persistence() -> None:
+    options: dict[str, Any] = {"persistence_prefix": 64, "persistence_engine": "sip"}
+    six = clusters.vip("2001:db8::50/128")
+    (row,) = expected_table(clusters.cluster(clusters.service("a", {}, vip=six, **options))).values()
+    assert row.options() == ("-s", "wlc")
+    options |= {"persistence": 60, "persistence_prefix": 128}
+    (row,) = expected_table(clusters.cluster(clusters.service("a", {}, vip=six, **options))).values()
+    assert row.options() == ("-s", "wlc", "-p", "60", "--pe", "sip")
+
+
+@pytest.mark.parametrize(
+    ("declared", "shown"),
+    [
+        (Tunnel(), "-i -w 1"),
+        (Tunnel(TunnelType.GRE, checksum="csum"), "-i -w 1 --tun-type gre --tun-csum"),
+        (Tunnel(TunnelType.GUE, 5555), "-i -w 1 --tun-type gue --tun-port 5555 --tun-nocsum"),
+    ],
+)
+def test_expected_table_of_tunnels_and_thresholds(declared: Tunnel, shown: str) -> None:
+    service = clusters.service("http", {clusters.WEB1: 1}, mode=ForwardingMethod.TUN, tunnel=declared)
+    limited = tuple(
+        replace(pool, destinations=tuple(replace(d, upper=100, lower=75) for d in pool.destinations))
+        for pool in service.pools
+    )
+    (row,) = expected_table(clusters.cluster(replace(service, pools=limited))).values()
+    assert " ".join(row.destinations[0].options()) == f"-r 192.0.2.11:80 {shown} -x 100 -y 75"
 
 
 @pytest.mark.parametrize(
