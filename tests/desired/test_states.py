@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -283,7 +283,7 @@ def test_expected_table() -> None:
 
 def test_expected_table_of_marks_of_both_families() -> None:
     """A virtual service in each family, with the destinations of that family."""
-    web = replace(clusters.WEB1, rip6=ip_address("2001:db8::11"))
+    web = replace(clusters.WEB1, rip6=IPv6Address("2001:db8::11"))
     service = clusters.service(
         "tls",
         {web: 2},
