@@ -20,7 +20,7 @@ from lvsdeploy.desired import (
     with_leaving,
 )
 from lvsdeploy.desired.director import PROGRAMS, director_modules
-from lvsdeploy.inventory.model import Director, Scheduler
+from lvsdeploy.inventory.model import Director, ForwardingMethod, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
 from lvsdeploy.plan.change import HostPlan, Role
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster, RealServer
     from lvsdeploy.observe import Observation
     from lvsdeploy.record import Drained
+
+
+MOST_NEIGHBOURS = 64
+"""So many VIPs are asked about, each time a host is read."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Aim:
         """What to read."""
         is_director = isinstance(declared, Director)
         name = declared.name
+        serves = bool(cluster.services_of(name))
         return Request(
             files={p: tuple(known.values()) for p, known in probe_paths(cluster, name).items()},
             units=unit_names(cluster, name),
@@ -135,6 +140,10 @@ class Aim:
             modules=director_modules(cluster) if is_director else (),
             table=frozenset(expected_table(cluster).values()) if is_director else None,
             counters=is_director and options.counters,
+            listeners=serves,
+            firewall=is_director or (serves and _by_tunnel(cluster)),
+            offloads=(declared.interface,) if isinstance(declared, Director) else (),
+            neighbours=tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS],
             record=manifest_path(cluster.name),
         )
 
@@ -150,6 +159,10 @@ class Aim:
             cluster = with_leaving(cluster, seen.state.virtual_services or {})
         goal = desired_goal(cluster, scene.host, seen.facts, seen.state, drained=self._drains(record.drained))
         return plan_host(scene.context(goal, record), scene.role)
+
+
+def _by_tunnel(cluster: Cluster) -> bool:
+    return any(service.mode is ForwardingMethod.TUN for service in cluster.services)
 
 
 class Remove(Aim):

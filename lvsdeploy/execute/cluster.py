@@ -391,7 +391,10 @@ class Session:
     def _about_the_cluster(self) -> tuple[Finding, ...]:
         if not self.aim.declared:
             return ()
-        return live.about_the_cluster(self.cluster, self._states(), self.records(), whole=self._whole())
+        around = {name: seen.surroundings for name, seen in self.observations().items()}
+        return live.about_the_cluster(
+            self.cluster, self._states(), self.records(), around, whole=self._whole()
+        )
 
     def _states(self) -> dict[str, HostState]:
         return {name: seen.state for name, seen in self.observations().items()}

@@ -10,6 +10,7 @@ from lvsdeploy.observe.checkers import CheckedService, CheckerView
 from lvsdeploy.observe.connections import Connections
 from lvsdeploy.observe.observation import Observation
 from lvsdeploy.observe.request import Request, probe_command
+from lvsdeploy.observe.surroundings import Surroundings
 
 __all__ = [
     "CheckedService",
@@ -17,6 +18,7 @@ __all__ = [
     "Connections",
     "Observation",
     "Request",
+    "Surroundings",
     "parse",
     "probe_command",
 ]

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import AnswerInvalid
-from lvsdeploy.observe import checkers, connections, facts, files, ipvs_table, network, recorded, units
+from lvsdeploy.observe import (
+    checkers,
+    connections,
+    facts,
+    files,
+    ipvs_table,
+    network,
+    recorded,
+    surroundings,
+    units,
+)
 from lvsdeploy.observe.frames import Section, sections
 from lvsdeploy.observe.observation import TABLE, Observation
 from lvsdeploy.printable import host_word, printable
@@ -74,7 +84,8 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         counted = connections.parse(reader.text("counters")) if request.counters else {}
     with reader.reading("transactions"):
         busy, unfinished = reader.transaction()
-    return Observation(about, state, view, counted, seen.tentative, unread, busy, unfinished)
+    around = reader.surroundings()
+    return Observation(about, state, view, counted, seen.tentative, unread, busy, unfinished, around)
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,16 @@ class _Reader:
         if strange and named.whole:
             raise ValueError(f"{min(strange)} was not asked for")
         return {name: unit for name, unit in found.items() if name not in strange}
+
+    def surroundings(self) -> surroundings.Surroundings:
+        firewall = self.section("firewall")
+        return surroundings.parse(
+            self.lines("listeners") if "listeners" in self.found else None,
+            self.lines("network"),
+            self.lines("offloads"),
+            firewall.word,
+            firewall.lines(),
+        )
 
     def transaction(self) -> tuple[str, str]:
         """(who applies now, whose apply broke off), "" for nobody."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lvsdeploy.observe.surroundings import Surroundings
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,3 +44,4 @@ class Observation:
     unread: Mapping[str, str] = field(default_factory=dict)
     busy: str = ""
     unfinished: str = ""
+    surroundings: Surroundings = field(default_factory=Surroundings)  # as far as asked for

@@ -10,6 +10,9 @@
 #   unit NAME | program NAME | module NAME REGEX
 #   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
 #   counters                the connections of each destination are asked for, even if the table is as expected
+#   listeners | firewall    what listens on TCP and UDP ports; the rules of the firewall
+#   offload INTERFACE       which receive offloads are on there
+#   neighbour ADDRESS       whose MAC address the host has for it
 #
 # Shell builtins do the work wherever they can: on a small or busy machine a fork is what costs.
 # The quotes are double ones throughout, so that the program is one plain word in single quotes.
@@ -133,6 +136,10 @@ programs=
 modules=
 table=
 counters=
+listeners=
+firewall=
+offloads=
+neighbours=
 read -r token
 while read -r word rest; do
   case $word in
@@ -143,6 +150,10 @@ while read -r word rest; do
     program) programs=$programs$rest$nl ;;
     module) modules=$modules$rest$nl ;;
     table) table=$rest ;;
+    listeners) listeners=yes ;;
+    firewall) firewall=yes ;;
+    offload) offloads=$offloads$rest$nl ;;
+    neighbour) neighbours="${neighbours}neighbour show to $rest$nl" ;;
     counters) counters=yes ;;
     end) break ;;
   esac
@@ -263,10 +274,12 @@ if command -v ip >/dev/null; then
 link show
 address show
 route show default
+${neighbours}
 BATCH
     ip -o link show
     ip -o address show
     ip -4 route show default
+    if [ -n "$neighbours" ]; then ip neigh show; fi
   }
 fi
 
@@ -364,6 +377,31 @@ else
       fi
     fi
     printf "%s\n" "$name $enabled $active"
+  done
+fi
+
+# --- what stands around: sockets, the firewall, the interfaces' offloads -----------------------------------
+if [ -n "$listeners" ] && command -v ss >/dev/null; then
+  section listeners
+  ss -Hltun
+fi
+if [ -n "$firewall" ]; then
+  if command -v nft >/dev/null; then
+    section firewall nft
+    nft -nn list ruleset
+  elif command -v iptables >/dev/null; then
+    section firewall iptables
+    iptables -S
+  fi
+fi
+if [ -n "$offloads" ] && command -v ethtool >/dev/null; then
+  section offloads
+  for name in $offloads; do
+    for line in $(ethtool -k "$name"); do
+      case $line in
+        large-receive-offload:* | rx-gro-hw:*) printf "%s\n" "$name $line" ;;
+      esac
+    done
   done
 fi
 

@@ -14,6 +14,7 @@ from lvsdeploy.observe.ipvs_table import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv6Address
 
     from lvsdeploy.state.ipvs import VirtualService
 
@@ -39,7 +40,8 @@ class Request:
     names without a suffix. `table` None: the IPVS table is not read; otherwise the table that is expected.
     `counters`: the connections of each destination, too. `record` is the path of the cluster's own manifest:
     the probe then also looks at the files, folders and units that it names, and at other clusters'
-    manifests. ValueError for a path or a name that cannot be asked about in one word.
+    manifests. `listeners`, `firewall`, `offloads` (of these interfaces) and `neighbours` (for these
+    addresses) are its surroundings. ValueError for a path or a name that cannot be asked about in one word.
     """
 
     files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
@@ -48,6 +50,10 @@ class Request:
     modules: tuple[str, ...] = ()
     table: frozenset[VirtualService] | None = None
     counters: bool = False
+    listeners: bool = False
+    firewall: bool = False
+    offloads: tuple[str, ...] = ()
+    neighbours: tuple[IPv4Address | IPv6Address, ...] = ()
     record: str = ""
     token: str = field(default_factory=_new_token, compare=False, repr=False)
 
@@ -55,7 +61,7 @@ class Request:
         for path in (*self.files, *([self.record] if self.record else ())):
             if not is_path(path):
                 raise ValueError(f"not a path the probe can look at: {path!r}")
-        for name in (*self.units, *self.programs, *self.modules):
+        for name in (*self.units, *self.programs, *self.modules, *self.offloads):
             if not _NAME.match(name):
                 raise ValueError(f"not a name the probe can ask about: {name!r}")
 
@@ -67,23 +73,20 @@ class Request:
     def lines(self) -> Iterator[str]:
         """The probe's standard input, as described at the top of probe.sh."""
         yield self.token
-        for path in self.files:
-            yield f"file {path}"
+        yield from (f"file {path}" for path in self.files)
         if self.record:
             yield f"record {self.record}"
-        for sha256 in sorted(self.known()):
-            yield f"known {sha256}"
-        for unit in self.units:
-            yield f"unit {unit}"
-        for program in self.programs:
-            yield f"program {program}"
+        yield from (f"known {sha256}" for sha256 in sorted(self.known()))
+        yield from (f"unit {unit}" for unit in self.units)
+        yield from (f"program {program}" for program in self.programs)
         for module in self.modules:
             # a module ip_vs may lie in a file ip-vs.ko, and the kernel calls it ip_vs all the same
             yield f"module {module.replace('-', '_')} {re.sub('[-_]', '[-_]', module)}"
         if self.table is not None:
             yield f"table {digest(self.table) if self.table else '-'}"
-        if self.counters:
-            yield "counters"
+        yield from (word for word in ("counters", "listeners", "firewall") if getattr(self, word))
+        yield from (f"offload {interface}" for interface in self.offloads)
+        yield from (f"neighbour {address}" for address in self.neighbours)
         yield "end"
 
 

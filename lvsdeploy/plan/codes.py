@@ -201,3 +201,46 @@ UNKNOWN_DISTRIBUTION = code(
     fix="Look at the plan: are packages and paths right? If so, go on.",
     links=("https://www.freedesktop.org/software/systemd/man/os-release.html",),
 )
+NOT_LISTENING = code(
+    "LVS554",
+    Severity.WARNING,
+    "Nothing listens on a real server where the directors send clients.",
+    why="The real server answers such packets with a reset or not at all, and clients that are sent there "
+    "get no service.",
+    fix="Start the service on the real server, or correct the port in the inventory. If the port is served "
+    "by other means than a listening socket (a redirect rule, for one), ignore this.",
+)
+LISTENS_ELSEWHERE = code(
+    "LVS555",
+    Severity.WARNING,
+    "A real server's service is bound to another address than the one that packets arrive for.",
+    why="In DR and TUN packets arrive for the VIP, unchanged; in NAT for the RIP. A socket that is bound to "
+    "another address does not get them, while a health check of the RIP may succeed.",
+    fix="Let the service listen on all addresses, or on the one that the message names.",
+)
+FIREWALL = code(
+    "LVS556",
+    Severity.WARNING,
+    "A host's firewall drops what LVS needs.",
+    why="Directors that do not hear each other's VRRP are MASTER both; a real server that drops tunnelled "
+    "packets answers no client.",
+    fix="Let the protocol in from the other directors: 112 for VRRP; 4, 41 or 47 for tunnels.",
+)
+OFFLOAD = code(
+    "LVS557",
+    Severity.WARNING,
+    "A director's interface joins received packets in hardware.",
+    why="What large receive offload has joined is larger than the network takes, and in DR and TUN the "
+    "director sends it on as it is: such connections stall on some drivers, small ones work.",
+    fix="Switch it off, at boot too: `ethtool -K INTERFACE lro off` (or rx-gro-hw off).",
+)
+OTHER_OWNER = code(
+    "LVS558",
+    Severity.WARNING,
+    "Another machine than a director answers for a VIP.",
+    why="A host of the cluster has asked the network who has the VIP, and the answer was no director's MAC "
+    "address: clients in that network may go there, too.",
+    fix="Find the machine by its MAC address. A real server that answers does not hide the VIP from ARP: it "
+    "may hold it on another interface than lo, or lack arp_ignore=1.",
+    links=(_ARP,),
+)

@@ -8,7 +8,7 @@ from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import Director, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import codes
+from lvsdeploy.plan import codes, surroundings
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.inventory.model import Cluster, RealServer
+    from lvsdeploy.observe import Surroundings
     from lvsdeploy.plan.context import Context
     from lvsdeploy.record import Record
     from lvsdeploy.state.host import HostState
@@ -61,12 +62,17 @@ def _schedulers(context: Context) -> Iterator[Finding]:
 
 
 def about_the_cluster(
-    cluster: Cluster, states: Mapping[str, HostState], records: Mapping[str, Record], *, whole: bool
+    cluster: Cluster,
+    states: Mapping[str, HostState],
+    records: Mapping[str, Record],
+    around: Mapping[str, Surroundings],
+    *,
+    whole: bool,
 ) -> tuple[Finding, ...]:
     """What shows only when hosts are seen together with the declaration.
 
-    `states` and `records` are of the hosts that were read. `whole`: every director was, and keepalived runs
-    on each.
+    `states`, `records` and what was found `around` are of the hosts that were read. `whole`: every director
+    was, and keepalived runs on each.
     """
     return (
         *_own_addresses(cluster, states),
@@ -75,6 +81,7 @@ def about_the_cluster(
         *_vip_holders(cluster, states, whole=whole),
         *_former_hosts(cluster, records),
         *_drains(cluster, records),
+        *surroundings.findings(cluster, around),
     )
 
 

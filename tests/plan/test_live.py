@@ -42,7 +42,7 @@ def found(
 ) -> list[str]:
     return [
         f"{f.host or 'cluster'}: {f.code} {f.summary}"
-        for f in live.about_the_cluster(cluster, seen, records or {}, whole=whole)
+        for f in live.about_the_cluster(cluster, seen, records or {}, {}, whole=whole)
     ]
 
 
@@ -197,7 +197,7 @@ def test_a_host_that_was_removed_from_the_inventory() -> None:
     both = remembered(lvs1={"former": {"web9": "192.0.2.19"}}, lvs2={"hosts": {"a": "192.0.2.18"}})
     assert told(cluster, both) == [line.format("a", "192.0.2.18"), web9]
     (finding,) = live.about_the_cluster(
-        cluster, {}, remembered(lvs1={"former": {"web9": "192.0.2.19"}}), whole=False
+        cluster, {}, remembered(lvs1={"former": {"web9": "192.0.2.19"}}), {}, whole=False
     )
     assert finding.fix == "Clean it: lvsdeploy destroy INVENTORY --limit 192.0.2.19"
     assert (finding.is_error, finding.drift) == (False, False)
