@@ -23,6 +23,8 @@ _UNREAD = {
     "large": "larger than 8 MiB, so it was not read",
 }
 
+_LARGEST_MODE = 0xFFFFFFFF  # st_mode: a larger one is more than the module stat takes
+
 
 @dataclass(frozen=True)
 class _Stat:
@@ -38,6 +40,8 @@ class _Stat:
     def of(cls, line: str) -> _Stat:
         mode, size, uid, gid, user, group, path = line.split(":", 6)
         raw = int(mode, 16)
+        if raw > _LARGEST_MODE:
+            raise ValueError(f"a mode of {mode}")
         # a number stands for an owner that has no name here
         names = [
             str(int(number)) if name in ("UNKNOWN", "") else host_word(name)

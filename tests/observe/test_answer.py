@@ -79,3 +79,12 @@ def test_any_answer_is_an_observation_or_invalid(data: st.DataObject) -> None:
         assert isinstance(parse("lvs1", bytes(pieces), request), Observation)
     except AnswerInvalid as error:
         assert str(error).isprintable()  # noqa: PT017 — it need not fail
+
+
+def test_a_mode_that_no_file_has() -> None:
+    folder = HOSTS[[folder.name for folder in HOSTS].index("debian-systemd-director-checks-failing")]
+    answer = (folder / "answer").read_bytes()
+    assert b"\n81a4:" in answer
+    assert "about files cannot be read" in refused(
+        answer.replace(b"\n81a4:", b"\n181a400000:", 1), request_of(folder)
+    )
