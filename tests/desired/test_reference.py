@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lvsdeploy.desired.reference import PAGES, distributions_page, main
+from lvsdeploy.desired.keywords import keywords
+from lvsdeploy.desired.reference import PAGES, distributions_page, keepalived_page, main
 from lvsdeploy.state.distributions import DISTRIBUTIONS, PROGRAMS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -30,3 +31,14 @@ def test_every_distribution_and_program_is_told() -> None:
         assert f"| {row.name} | `{row.saved_table.path}` |" in page
         assert all(name in page for name in row.ids)
         assert all(row.package(program) in page for program in PROGRAMS)
+
+
+def test_every_keyword_is_told() -> None:
+    page = keepalived_page()
+    for keyword in keywords().values():
+        assert f"`{keyword.name}`" in page
+        assert (keyword.refused or keyword.own or keyword.key.split(", ")[0]) in page
+    assert "| `warmup` | by itself: 0: the first check is made at once | 1.3.7 |  |" in page
+    assert "| `PING_CHECK` | `services.NAME.health_check (ping)` | 2.1.0 |  |" in page
+    assert "| `bfd_instance` | `services.NAME.health_check (bfd)` | 2.0.0 | BFD |" in page
+    assert "## `vrrp_instance authentication`" in page

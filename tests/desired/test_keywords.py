@@ -1,0 +1,286 @@
+"""The table of keepalived's keywords: whole, and true of what is written."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lvsdeploy.desired.keyword_table import BLOCKS
+from lvsdeploy.desired.keyword_versions import NEEDS, OLDEST, SINCE
+from lvsdeploy.desired.keywords import as_numbers, keywords, words
+
+HERE = Path(__file__).parent
+INSTALLED = {
+    path.stem.removeprefix("keepalived-"): path.read_text().splitlines()
+    for path in sorted((HERE / "keywords").iterdir())
+}
+"""What the parsers of these versions install (`install_keyword`), block by block."""
+GOLDEN = sorted(HERE.glob("golden/*/*/etc/keepalived/keepalived.conf"))
+
+NOT_YET = """
+bfd_instance
+bfd_instance min_rx
+bfd_instance min_tx
+bfd_instance multiplier
+bfd_instance neighbor_ip
+bfd_instance source_ip
+global_defs enable_script_security
+global_defs lvs_sync_daemon
+global_defs lvs_timeouts
+global_defs script_user
+global_defs vrrp_garp_interval
+global_defs vrrp_garp_lower_prio_delay
+global_defs vrrp_garp_lower_prio_repeat
+global_defs vrrp_garp_master_refresh_repeat
+global_defs vrrp_garp_master_repeat
+global_defs vrrp_gna_interval
+global_defs vrrp_version
+track_file
+track_file file
+virtual_server flag-1
+virtual_server flag-2
+virtual_server flag-3
+virtual_server hysteresis
+virtual_server inhibit_on_failure
+virtual_server ip_family
+virtual_server mh-fallback
+virtual_server mh-port
+virtual_server omega
+virtual_server persistence_engine
+virtual_server quorum_down
+virtual_server quorum_up
+virtual_server real_server BFD_CHECK
+virtual_server real_server BFD_CHECK name
+virtual_server real_server DNS_CHECK
+virtual_server real_server DNS_CHECK connect_port
+virtual_server real_server DNS_CHECK connect_timeout
+virtual_server real_server DNS_CHECK delay_before_retry
+virtual_server real_server DNS_CHECK delay_loop
+virtual_server real_server DNS_CHECK name
+virtual_server real_server DNS_CHECK retry
+virtual_server real_server DNS_CHECK type
+virtual_server real_server DNS_CHECK warmup
+virtual_server real_server FILE_CHECK
+virtual_server real_server FILE_CHECK track_file
+virtual_server real_server FILE_CHECK weight
+virtual_server real_server HTTP_GET connect_port
+virtual_server real_server HTTP_GET delay_loop
+virtual_server real_server HTTP_GET http_protocol
+virtual_server real_server HTTP_GET url digest
+virtual_server real_server HTTP_GET url regex
+virtual_server real_server HTTP_GET url regex_no_match
+virtual_server real_server HTTP_GET url regex_options
+virtual_server real_server HTTP_GET virtualhost
+virtual_server real_server HTTP_GET warmup
+virtual_server real_server MISC_CHECK
+virtual_server real_server MISC_CHECK connect_port
+virtual_server real_server MISC_CHECK connect_timeout
+virtual_server real_server MISC_CHECK delay_before_retry
+virtual_server real_server MISC_CHECK delay_loop
+virtual_server real_server MISC_CHECK misc_dynamic
+virtual_server real_server MISC_CHECK misc_path
+virtual_server real_server MISC_CHECK misc_timeout
+virtual_server real_server MISC_CHECK retry
+virtual_server real_server MISC_CHECK user
+virtual_server real_server MISC_CHECK warmup
+virtual_server real_server PING_CHECK
+virtual_server real_server PING_CHECK connect_port
+virtual_server real_server PING_CHECK connect_timeout
+virtual_server real_server PING_CHECK delay_before_retry
+virtual_server real_server PING_CHECK delay_loop
+virtual_server real_server PING_CHECK retry
+virtual_server real_server PING_CHECK warmup
+virtual_server real_server SMTP_CHECK
+virtual_server real_server SMTP_CHECK connect_port
+virtual_server real_server SMTP_CHECK connect_timeout
+virtual_server real_server SMTP_CHECK delay_before_retry
+virtual_server real_server SMTP_CHECK delay_loop
+virtual_server real_server SMTP_CHECK helo_name
+virtual_server real_server SMTP_CHECK retry
+virtual_server real_server SMTP_CHECK warmup
+virtual_server real_server SSL_GET delay_loop
+virtual_server real_server SSL_GET http_protocol
+virtual_server real_server SSL_GET url digest
+virtual_server real_server SSL_GET url regex
+virtual_server real_server SSL_GET url regex_no_match
+virtual_server real_server SSL_GET url regex_options
+virtual_server real_server SSL_GET virtualhost
+virtual_server real_server SSL_GET warmup
+virtual_server real_server TCP_CHECK delay_loop
+virtual_server real_server TCP_CHECK warmup
+virtual_server real_server UDP_CHECK
+virtual_server real_server UDP_CHECK connect_port
+virtual_server real_server UDP_CHECK connect_timeout
+virtual_server real_server UDP_CHECK delay_before_retry
+virtual_server real_server UDP_CHECK delay_loop
+virtual_server real_server UDP_CHECK max_reply_length
+virtual_server real_server UDP_CHECK min_reply_length
+virtual_server real_server UDP_CHECK payload
+virtual_server real_server UDP_CHECK require_reply
+virtual_server real_server UDP_CHECK retry
+virtual_server real_server UDP_CHECK warmup
+virtual_server real_server inhibit_on_failure
+virtual_server real_server lthreshold
+virtual_server real_server notify_down
+virtual_server real_server notify_up
+virtual_server real_server uthreshold
+virtual_server sorry_server_inhibit
+virtual_server virtualhost
+virtual_server_group
+vrrp_instance notify
+vrrp_instance notify_backup
+vrrp_instance notify_fault
+vrrp_instance notify_master
+vrrp_instance notify_stop
+vrrp_instance preempt_delay
+vrrp_instance track_script
+vrrp_instance use_vmac
+vrrp_instance vmac_xmit_base
+vrrp_script
+vrrp_script fall
+vrrp_script interval
+vrrp_script rise
+vrrp_script script
+vrrp_script timeout
+vrrp_script user
+vrrp_script weight
+vrrp_sync_group notify
+vrrp_sync_group notify_backup
+vrrp_sync_group notify_fault
+vrrp_sync_group notify_master
+vrrp_sync_group notify_stop
+vrrp_sync_group track_interface
+vrrp_sync_group track_script
+"""
+"""Blocks and keywords that are to be written, and whose templates are not there yet."""
+
+
+def written() -> set[str]:
+    return {path for file in GOLDEN for path, _ in words(file.read_text())}
+
+
+def test_no_keyword_is_missing_and_none_is_made_up() -> None:
+    assert sorted(INSTALLED) == ["2.2.7", "2.3.4", "2.4.3"]
+    installed = {line for lines in INSTALLED.values() for line in lines}
+    assert len(installed) > 530
+    assert installed == set(keywords())
+
+
+def test_one_thing_is_said_of_each() -> None:
+    for keyword in keywords().values():
+        said = [keyword.key, keyword.own, keyword.refused]
+        assert len([text for text in said if text]) == 1, keyword
+        assert not keyword.refused or keyword.refused.endswith("."), keyword
+
+
+def test_each_is_said_once() -> None:
+    names = [
+        f"{block} {name}" for block, rows in BLOCKS.items() for row in rows for name in row.names.split()
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_what_is_written_is_supported() -> None:
+    table = keywords()
+    assert len(GOLDEN) > 5
+    for path in sorted(written()):
+        assert path in table, f"{path}: keepalived has no such keyword"
+        assert table[path].supported, f"{path} is written, and the table says: {table[path].refused}"
+
+
+def test_what_is_supported_is_written_somewhere() -> None:
+    supported = {path for path, keyword in keywords().items() if keyword.supported}
+    assert sorted(supported - written()) == NOT_YET.strip().splitlines()
+
+
+def test_versions_are_those_of_the_lists() -> None:
+    """A keyword that a list has not is newer than it, and one that it has is not."""
+    for version, lines in INSTALLED.items():
+        for keyword in keywords().values():
+            newer = as_numbers(keyword.since) > as_numbers(version)
+            assert newer == (keyword.path not in lines), (keyword, version)
+
+
+def test_versions_and_builds_are_about_keywords() -> None:
+    paths = {path for head in BLOCKS for path in (head, *_below(head))} - {""}
+    for told in (*NEEDS, *(path for of_version in SINCE.values() for path in of_version)):
+        assert told in paths, told
+    versions = [as_numbers(version) for version in (OLDEST, *SINCE)]
+    assert all(older < newer for older, newer in pairwise(versions))
+
+
+def _below(block: str) -> list[str]:
+    found = [f"{block} {name}".lstrip() for row in BLOCKS[block] for name in row.names.split()]
+    if "*" not in block:
+        found += [p for p in keywords() if p.startswith(f"{block} ") or not block]
+    return found
+
+
+def test_a_build_that_lacks_nothing_has_all_that_is_needed() -> None:
+    recorded = HERE.parent / "observe" / "recorded" / "keepalived" / "2.2.7-debian-12.txt"
+    options = set(recorded.read_text().split())
+    assert {word for text in NEEDS.values() for word in text.split()} <= options
+
+
+@pytest.mark.parametrize(
+    ("path", "since", "needs"),
+    [
+        ("virtual_server lvs_sched", "1.3.5", "LVS"),
+        ("virtual_server real_server PING_CHECK connect_port", "2.1.0", "LVS"),
+        ("virtual_server real_server TCP_CHECK bind_if", "1.3.7", "LVS"),
+        ("virtual_server real_server UDP_CHECK payload", "2.2.0", "LVS"),
+        ("virtual_server real_server HTTP_GET url regex", "2.0.7", "LVS REGEX"),
+        ("vrrp_instance use_vmac", "1.3.5", "VRRP VRRP_VMAC"),
+        ("bfd_instance min_rx", "2.0.0", "BFD"),
+        ("vrrp_instance auth_hmac key", "2.4.0", "VRRP VRRP_AUTH"),
+    ],
+)
+def test_what_stands_in_a_block_needs_what_the_block_needs(path: str, since: str, needs: str) -> None:
+    keyword = keywords()[path]
+    assert (keyword.since, " ".join(sorted(keyword.needs))) == (since, needs)
+
+
+def test_words_of_a_configuration() -> None:
+    text = """
+# a comment {
+global_defs {
+    router_id lvs1  ! and one more }
+}
+vrrp_instance a {
+    unicast_peer {
+        192.0.2.3
+    }
+    authentication {
+        auth_pass secret
+    }
+}
+virtual_server 192.0.2.50 80 {
+    real_server 192.0.2.11 80 {  # web1
+        HTTP_GET {
+            url {
+                path /
+            }
+        }
+    }
+    flag-1
+}
+no_such_thing 1
+"""
+    assert list(words(text)) == [
+        ("global_defs", "{"),
+        ("global_defs router_id", "lvs1"),
+        ("vrrp_instance", "a {"),
+        ("vrrp_instance unicast_peer", "{"),
+        ("vrrp_instance authentication", "{"),
+        ("vrrp_instance authentication auth_pass", "secret"),
+        ("virtual_server", "192.0.2.50 80 {"),
+        ("virtual_server real_server", "192.0.2.11 80 {"),
+        ("virtual_server real_server HTTP_GET", "{"),
+        ("virtual_server real_server HTTP_GET url", "{"),
+        ("virtual_server real_server HTTP_GET url path", "/"),
+        ("virtual_server flag-1", ""),
+        ("no_such_thing", "1"),
+    ]
+    assert list(words("} } {\n}\n")) == []
