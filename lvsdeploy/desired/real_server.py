@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.boot import Boot
 from lvsdeploy.desired.paths import script_path, sysctl_path, unit_name
+from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.network import Address, default_route
 from lvsdeploy.state.sysctl import conf
 from lvsdeploy.state.unit import Unit
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from lvsdeploy.state.facts import ServiceManager
 
 LOOPBACK = "lo"
-
-_IPV4 = 4
 
 _ARP = {"arp_ignore": 1, "arp_announce": 2}
 
@@ -39,15 +38,16 @@ def real_server_state(
     `actual` tells the interfaces that carry the RIP where the inventory does not.
     """
     vips, nat = roles.dr_vips(server), roles.inside_of(server)
-    gateway = nat.gateway.ip if nat is not None and nat.configure_gateway else None
-    files = _files(templates, roles.cluster.name, vips, gateway, manager)
+    gateways = tuple(gateway.ip for gateway in roles.gateways(server))
+    managed = gateways if nat is not None and nat.configure_gateway else ()
+    files = _files(templates, roles.cluster.name, vips, managed, manager)
     name = unit_name(roles.cluster.name)
     return HostState(
         programs=frozenset({"ip"}) if files else frozenset(),
         files={file.path: file for file in files},
         sysctls=_sysctls(vips, _interfaces(server, actual)),
         addresses=frozenset(Address(LOOPBACK, ip_interface(vip)) for vip in vips),
-        routes=(Route(via=nat.gateway.ip),) if nat is not None else (),
+        routes=tuple(default_route(gateway) for gateway in gateways),
         units={name: Unit(name, enabled=True, active=True)} if files else {},
     )
 
@@ -57,20 +57,21 @@ def _files(
     templates: Templates,
     cluster: str,
     vips: tuple[IPAddress, ...],
-    gateway: IPAddress | None,
+    gateways: tuple[IPAddress, ...],
     manager: ServiceManager,
 ) -> tuple[File, ...]:
     """Sysctls, the script, and what runs it at boot, sorted by path; nothing when there is nothing to do."""
-    if not vips and gateway is None:
+    if not vips and not gateways:
         return ()
     values = {
         "cluster": cluster,
         "vips": [ip_interface(vip) for vip in vips],
         "arp": _needs_arp(vips),
-        "gateway": gateway,
+        "sixth": any(vip.version == IPV6 for vip in vips),
+        "gateways": gateways,
         "script": script_path(cluster),
     }
-    boot = Boot(real_server=True, online=gateway is not None)
+    boot = Boot(real_server=True, online=bool(gateways))
     files = [
         File(script_path(cluster), templates.render("real-server/real-server.sh.j2", **values), 0o755),
         boot.unit(templates, cluster, manager),
@@ -94,7 +95,7 @@ def _sysctls(vips: tuple[IPAddress, ...], interfaces: tuple[str, ...]) -> dict[s
 
 def _needs_arp(vips: tuple[IPAddress, ...]) -> bool:
     """IPv6 has no ARP, and its neighbour discovery answers for the asked interface's addresses alone."""
-    return any(vip.version == _IPV4 for vip in vips)
+    return any(vip.version == IPV4 for vip in vips)
 
 
 def _interfaces(server: RealServer, actual: HostState | None) -> tuple[str, ...]:
@@ -102,5 +103,5 @@ def _interfaces(server: RealServer, actual: HostState | None) -> tuple[str, ...]
         return (server.interface,)
     if actual is None:
         return ()
-    carriers = {a.interface for a in actual.addresses if a.address.ip == server.rip}
+    carriers = {a.interface for a in actual.addresses if a.address.ip in server.rips}
     return tuple(sorted(carriers - {LOOPBACK}))

@@ -9,7 +9,7 @@ from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod, RealServer
 
 if TYPE_CHECKING:
-    from lvsdeploy.inventory.model import Cluster, IPAddress, Nat, Service
+    from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Service
 
 _LAST_ROUTER_ID = 255
 
@@ -50,6 +50,15 @@ class Roles:
         """The inside that this machine's replies go through, when it serves in NAT."""
         services = self._services_of(server)
         return self.nat if any(s.mode is ForwardingMethod.NAT for s in services) else None
+
+    def gateways(self, server: RealServer) -> tuple[IPInterface, ...]:
+        """The gateways that this machine's default routes lead through, one for each family that needs it."""
+        inside = self.inside_of(server)
+        if inside is None:
+            return ()
+        services = [s for s in self._services_of(server) if s.mode is ForwardingMethod.NAT]
+        versions = {pool.version for service in services for pool in service.pools}
+        return tuple(gateway for gateway in inside.gateways if gateway.version in versions)
 
     def _services_of(self, server: RealServer) -> list[Service]:
         """The services whose packets this machine may get: as a real server, or as the sorry server."""

@@ -173,9 +173,37 @@ address_add() {
     holds "$1" "$2"
     case $? in 0) return 0 ;; 2) return 1 ;; esac
     on_undo address_del "$1" "$2" || return 1
-    ip address add "$2" dev "$1" && return 0
+    put_address "$1" "$2" && await_address "$1" "$2" && return 0
     holds "$1" "$2"
     [ $? -ne 1 ] || forget
+    return 1
+}
+
+# On lo there is nobody to ask whether an IPv6 address is taken, and `nodad` says so to whoever reads it. The ip
+# of busybox does not know the word.
+put_address() {
+    case $1,$2 in lo,*:*) ip address add "$2" dev "$1" nodad 2>/dev/null && return 0 ;; esac
+    ip address add "$2" dev "$1"
+}
+
+# An IPv6 address serves nobody until duplicate address detection has let it through (RFC 4862, 5.4): a second
+# or two.
+await_address() {
+    case $2 in *:*) ;; *) return 0 ;; esac
+    tries=50
+    while [ "$tries" -gt 0 ]; do
+        case $(ip -o address show dev "$1" | grep -F " $2 ") in
+        *dadfailed*)
+            echo "another machine has $2: duplicate address detection failed on $1"
+            return 1
+            ;;
+        *tentative*) ;;
+        *) return 0 ;;
+        esac
+        tries=$((tries - 1))
+        sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries - 9)); }
+    done
+    echo "$2 on $1 is still tentative: is the link up?"
     return 1
 }
 
@@ -188,52 +216,65 @@ address_del() {
     return 1
 }
 
-# One a line, the preferred one first, in words that `ip` understands again.
-default_routes() { ip -o -4 route show default | sed 's/\\//g; s/ linkdown//g; s/ dead//g; s/[[:space:]]*$//'; }
+# family ADDRESS: how `ip` is asked for routes by way of it
+family() { case $1 in *:*) echo -6 ;; *) echo -4 ;; esac; }
 
-# save_routes BEGINNING: the undo takes away those that begin so and were not there.
+# default_routes FAMILY: one a line, the preferred one first, in words that `ip` understands again. Those that
+# routers advertise expire by the second, are set again with the next advertisement, and are left alone.
+default_routes() {
+    ip -o "$1" route show default |
+        sed 's/\\//g; s/ linkdown//g; s/ dead//g; s/[[:space:]]*$//; / proto ra /d; / expires /d'
+}
+
+# save_routes FAMILY BEGINNING: the undo takes away those that begin so and were not there.
 save_routes() {
-    routes=$(default_routes) || return 1
+    routes=$(default_routes "$1") || return 1
     set -f
     IFS=$nl
     # shellcheck disable=SC2086
-    set -- "$1" $routes
+    set -- "$1" "$2" $routes
     unset IFS
     set +f
     on_undo routes_restore "$@"
 }
 
-# routes_restore BEGINNING ROUTES...: first what is missing, so that there is a route all the time.
+# routes_restore FAMILY BEGINNING ROUTES...: first what is missing, so that there is a route all the time.
 # shellcheck disable=SC2086 # the words of a route are words for `ip`
 routes_restore() {
-    beginning=$1
-    shift
+    family=$1
+    beginning=$2
+    shift 2
     set -f
     failed=
     before=$nl
-    now=$nl$(default_routes)$nl
+    now=$nl$(default_routes "$family")$nl
     for route; do
         before=$before$route$nl
-        case $now in *"$nl$route$nl"*) ;; *) ip -4 route replace $route || failed=yes ;; esac
+        case $now in *"$nl$route$nl"*) ;; *) ip "$family" route replace $route || failed=yes ;; esac
     done
     IFS=$nl
-    for route in $(default_routes); do
+    for route in $(default_routes "$family"); do
         unset IFS
         case $before in *"$nl$route$nl"*) continue ;; esac
-        case "$route " in "${beginning:-none} "*) ip -4 route del $route || failed=yes ;; esac
+        case "$route " in "${beginning:-none} "*) ip "$family" route del $route || failed=yes ;; esac
     done
     unset IFS
     set +f
     [ -z "$failed" ]
 }
 
+# Of IPv6 the most preferred metric, which 0 is not: routers advertise routes beside it with a metric of their
+# own, and of two with the same one the kernel may use either.
 route_default() {
-    save_routes "default via $1" || return 1
-    ip -4 route replace default via "$1" || { forget; return 1; }
+    save_routes "$(family "$1")" "default via $1" || return 1
+    case $1 in
+    *:*) ip -6 route replace default via "$1" metric 1 ;;
+    *) ip -4 route replace default via "$1" ;;
+    esac || { forget; return 1; }
 }
 
 leads_via() {
-    case "$(default_routes) " in "default via $1 "*) return 0 ;; esac
+    case "$(default_routes "$(family "$1")") " in "default via $1 "*) return 0 ;; esac
     return 1
 }
 
@@ -241,14 +282,18 @@ leads_via() {
 route_back() {
     leads_via "$1" || return 0
     via=$1
+    family=$(family "$1")
     shift
-    save_routes "${1:+$1 $2 $3}" || return 1
+    save_routes "$family" "${1:+$1 $2 $3}" || return 1
     if [ $# -gt 0 ]; then
-        ip -4 route replace "$@" || { forget; return 1; }
+        case $nl$routes$nl in
+        *"$nl$*$nl"*) ;; # it stands behind ours
+        *) ip "$family" route replace "$@" || { forget; return 1; } ;;
+        esac
         [ "$3" != "$via" ] || return 0
         leads_via "$via" || return 0 # replaced; one with a metric comes to stand behind it
     fi
-    ip -4 route del default via "$via"
+    ip "$family" route del default via "$via"
 }
 
 # table N UNDO-WORDS... WORDS...: runs ipvsadm WORDS; the first N words undo it.

@@ -3,8 +3,10 @@ r"""Links, addresses and default routes, as `ip -o` of iproute2 or of busybox pr
     2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 ... state UP ...\    link/ether ...
     2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\       valid_lft forever ...
     default via 192.0.2.1 dev eth0 proto dhcp metric 100
+    default via fe80::1 dev eth0 proto ra metric 1024 expires 1790sec hoplimit 64 pref medium
+    default via 192.0.2.9 dev eth0 table 100
 
-busybox prints link lines among the addresses, too.
+busybox prints link lines among the addresses, too. The table of a route is named unless it is the main one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.printable import host_word
 from lvsdeploy.state.network import Address, Route
 
@@ -53,7 +56,7 @@ def parse(lines: Iterable[str]) -> Network:
                 tentative.add(address)
         elif line.startswith("default "):
             routes.update(dict.fromkeys(_routes(line)))
-    ordered = tuple(sorted(routes, key=lambda route: route.metric))
+    ordered = tuple(sorted(routes, key=lambda route: (route.version, route.metric)))
     return Network(links, frozenset(addresses), frozenset(tentative), ordered)
 
 
@@ -68,20 +71,34 @@ def _local(text: str, rest: str) -> str:
 def _routes(line: str) -> Iterable[Route]:
     r"""The route of a line, or one for each next hop: `default metric 5 \ nexthop via A dev X weight 1`."""
     head, *hops = " ".join(line.replace("\\", " ").split()).split(" nexthop ")
+    if _after(head, "table") is not None:
+        return
     metric = int(_after(head, "metric") or 0)
     if metric > _LARGEST_METRIC:
         raise ValueError(line)
+    # busybox does not tell the protocol, and only an advertised route expires by itself
+    advertised = _after(head, "proto") == "ra" or _after(head, "expires") is not None
     for hop in hops or [head]:
+        version = IPV4
         via = _after(hop, "via")
         if via in ("inet", "inet6"):  # an IPv4 route by way of an IPv6 gateway (RFC 5549)
             via = _after(hop, via)
+        elif (ip_address(via).version == IPV6) if via else _is_sixth(head):
+            version = IPV6
         device = _after(hop, "dev")
         yield Route(
             ip_address(via) if via else None,
             host_word(device) if device else None,
             metric,
-            words=() if hops else _words(head),
+            version,
+            words=() if hops or advertised else _words(head),
+            advertised=advertised,
         )
+
+
+def _is_sixth(line: str) -> bool:
+    """Whether a route that names no gateway is one of IPv6: those have a metric always, and no scope."""
+    return "scope" not in line.split() and _after(line, "metric") is not None
 
 
 def _words(text: str) -> tuple[str, ...]:

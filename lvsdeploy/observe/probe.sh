@@ -267,18 +267,20 @@ done
 set -f
 
 # --- links, addresses and default routes ------------------------------------------------------------------
-# One process with iproute2; the ip of busybox knows no batch, and is asked three times.
+# One process with iproute2, and so of all tables: only that shows both families at once. The ip of busybox
+# knows no batch, and is asked four times.
 section network
 if command -v ip >/dev/null; then
   ip -o -force -batch - <<BATCH || {
 link show
 address show
-route show default
+route show table all default
 ${neighbours}
 BATCH
     ip -o link show
     ip -o address show
     ip -4 route show default
+    ip -6 route show default
     if [ -n "$neighbours" ]; then ip neigh show; fi
   }
 fi

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
+from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Phase, Reason, Role, Step
 from lvsdeploy.plan.files import differences
@@ -110,7 +111,7 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
             **{key: RecordedSysctl(n, _sysctl_before(context, key)) for key, n in desired.sysctls.items()},
         },
         addresses={a: _was_there(context, a) for a in desired.addresses | context.staying},
-        route=_route(context),
+        routes=tuple(_routes(context)),
         units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
         packages=tuple(sorted({*record.packages, *(c.name for c in changes if c.kind is Kind.PACKAGE)})),
         hosts=context.goal.hosts,
@@ -204,16 +205,27 @@ def _unit_before(context: Context, name: str) -> RecordedUnit:
     return RecordedUnit(there.enabled, there.active and KEEPALIVED_CONF in context.actual.files)
 
 
-def _route(context: Context) -> RecordedRoute | None:
-    routes = context.desired.routes
-    if not routes or not context.goal.route_is_managed or routes[0].via is None:
-        return context.record.route if context.keeps_leaving else None
+def _routes(context: Context) -> Iterator[RecordedRoute]:
+    """Of each family, the default route of ours and the one before."""
+    ours = {route.version: route.via for route in context.managed_routes}
+    for version in (IPV4, IPV6):
+        recorded = context.record.route_of(version)
+        via = ours.get(version)
+        if via is not None:
+            yield RecordedRoute(via, _route_before(context, version))
+        elif recorded is not None and context.keeps_leaving:
+            yield recorded
+
+
+def _route_before(context: Context, version: int) -> tuple[str, ...]:
+    """The words of the default route before any cluster of lvsdeploy set one."""
     for record in (context.record, *context.others):
-        if record.route is not None:
-            return RecordedRoute(routes[0].via, record.route.before)
-    now = context.actual.routes
-    before = (now[0].words or tuple(str(now[0]).split())) if now else ()
-    return RecordedRoute(routes[0].via, before)
+        if (recorded := record.route_of(version)) is not None:
+            return recorded.before
+    now = next((route for route in context.actual.routes if route.version == version), None)
+    if now is None or now.advertised:
+        return ()  # ours comes to stand before what routers advertise, and takes nothing away
+    return now.words or tuple(str(now).split())
 
 
 def _former(context: Context) -> dict[str, str]:

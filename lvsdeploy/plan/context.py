@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lvsdeploy.record import Goal
     from lvsdeploy.state.facts import Facts
     from lvsdeploy.state.host import HostState
-    from lvsdeploy.state.network import Address
+    from lvsdeploy.state.network import Address, Route
 
 NOBODY = Stamp("00000000T000000Z-0000", "", "")
 """Stands for who applies where nobody does: a plan, a check."""
@@ -45,6 +45,12 @@ class Context:
     @property
     def desired(self) -> HostState:
         return self.goal.state
+
+    @property
+    def managed_routes(self) -> tuple[Route, ...]:
+        """The default routes that are ours to set, one a family."""
+        routes = self.desired.routes if self.goal.route_is_managed else ()
+        return tuple(route for route in routes if route.via is not None)
 
     @property
     def staying(self) -> frozenset[Address]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.model import IPV4
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
+    from lvsdeploy.record import RecordedRoute
     from lvsdeploy.state.network import Address, Route
 
 
@@ -70,36 +72,37 @@ def _harm(there: Address, right: Address) -> str:
 
 
 def route_changes(context: Context) -> Iterator[Change]:
-    """The default route, where it is ours to set."""
-    if not (context.desired.routes and context.goal.route_is_managed):
-        yield from _route_left_over(context)
-        return
-    if _goes_right(context):
-        return
-    wanted = context.desired.routes[0]
-    yield Change(
-        Kind.ROUTE,
-        str(wanted),
-        Action.UPDATE if context.actual.routes else Action.CREATE,
-        context.reason(as_recorded=context.as_recorded),
-        f"{_now(context)}: replies to clients must go back through the director",
-        steps=(Step(Phase.ROUTE, ("route_default", str(wanted.via))),),
-    )
+    """The default routes, where they are ours to set."""
+    managed = context.managed_routes
+    for wanted in managed:
+        if not _goes_right(context, wanted):
+            yield Change(
+                Kind.ROUTE,
+                str(wanted),
+                Action.UPDATE if _preferred(context, wanted.version) else Action.CREATE,
+                context.reason(as_recorded=context.as_recorded),
+                f"{_now(context, wanted)}: replies to clients must go back through the director",
+                steps=(Step(Phase.ROUTE, ("route_default", str(wanted.via))),),
+            )
+    for recorded in context.record.routes:
+        if recorded.version not in {wanted.version for wanted in managed}:
+            yield from _route_left_over(context, recorded)
 
 
-def _route_left_over(context: Context) -> Iterator[Change]:
+def _route_left_over(context: Context, recorded: RecordedRoute) -> Iterator[Change]:
     """A default route of ours that nothing declares any more: the one before it comes back."""
-    recorded = context.record.route
-    preferred = _preferred(context.actual.routes)
+    preferred = _preferred(context, recorded.version)
     if (
-        recorded is None
-        or context.keeps_leaving
-        or any(other.route is not None for other in context.others)
+        context.keeps_leaving
+        or any(other.route_of(recorded.version) is not None for other in context.others)
         or [route.via for route in preferred] != [recorded.via]
         or (recorded.before and recorded.before == preferred[0].words)
     ):
         return
     before = f"`{' '.join(recorded.before)}`" if recorded.before else "none"
+    staying = [r for r in context.actual.routes if r.version == recorded.version and r not in preferred]
+    if staying and not recorded.before:
+        before = f"`{staying[0]}`, which is still there"
     yield Change(
         Kind.ROUTE,
         str(preferred[0]),
@@ -111,30 +114,31 @@ def _route_left_over(context: Context) -> Iterator[Change]:
 
 
 def route_findings(context: Context) -> Iterator[Finding]:
-    """The default route, where it is only checked."""
-    if not context.desired.routes or context.goal.route_is_managed or _goes_right(context):
-        return
-    summary = f"{_now(context)}, so replies bypass the director ({context.desired.routes[0].via})"
-    yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
+    """The default routes, where they are only checked."""
+    for wanted in context.desired.routes:
+        if wanted not in context.managed_routes and not _goes_right(context, wanted):
+            summary = f"{_now(context, wanted)}, so replies bypass the director ({wanted.via})"
+            yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
 
 
-def _preferred(routes: Sequence[Route]) -> list[Route]:
+def _preferred(context: Context, version: int) -> list[Route]:
     """The default routes that are in use: of the lowest metric, several for a multipath route."""
+    routes = [route for route in context.actual.routes if route.version == version]
     return [route for route in routes if route.metric == routes[0].metric]  # none for none
 
 
-def _goes_right(context: Context) -> bool:
+def _goes_right(context: Context, wanted: Route) -> bool:
     """Whether every reply goes through the gateway: of a multipath route, each way must."""
-    preferred = _preferred(context.actual.routes)
-    wanted = context.desired.routes[0]
+    preferred = _preferred(context, wanted.version)
     return bool(preferred) and all(route.via == wanted.via for route in preferred)
 
 
-def _now(context: Context) -> str:
-    preferred = _preferred(context.actual.routes)
+def _now(context: Context, wanted: Route) -> str:
+    preferred = _preferred(context, wanted.version)
+    what = "default route" if wanted.version == IPV4 else "IPv6 default route"
     if not preferred:
-        return "there is no default route"
-    return f"the default route is {' and '.join(f'`{route}`' for route in preferred)}"
+        return f"there is no {what}"
+    return f"the {what} is {' and '.join(f'`{route}`' for route in preferred)}"
 
 
 def _words(address: Address) -> tuple[str, str]:

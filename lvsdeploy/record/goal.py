@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.inventory.model import IPV4, IPV6, Protocol
 from lvsdeploy.record import checked
 from lvsdeploy.record.paths import files_of, units_of
 from lvsdeploy.state.file import File
@@ -36,7 +36,7 @@ _FORMAT = 1
 _PROGRAM = re.compile(r"[a-z][a-z0-9-]*")
 _OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*")
 _MODES = 0o777
-SYSCTL = re.compile(r"net\.ipv4\.[^/\s]+")
+SYSCTL = re.compile(r"net\.ipv4\.[^/\s]+|net\.ipv6\.conf\.[^/\s]+\.(?:forwarding|accept_ra)")
 
 
 @dataclass(frozen=True, order=True)
@@ -85,7 +85,7 @@ def dump_goal(goal: Goal) -> bytes:
         ],
         "sysctls": dict(state.sysctls),
         "addresses": sorted(f"{a.address} {a.interface}" for a in state.addresses),
-        "routes": [[str(r.via) if r.via else None, r.interface, r.metric] for r in state.routes],
+        "routes": [[str(r.via) if r.via else None, r.interface, r.metric, r.version] for r in state.routes],
         "units": [[u.name, u.enabled, u.active] for u in state.units.values()],
         "table": None if table is None else [_service(service) for service in table.values()],
         "hosts": dict(goal.hosts),
@@ -151,11 +151,17 @@ def _load_file(data: Any) -> File:
     )
 
 
-def _load_route(via: Any, interface: Any, metric: Any) -> Route:
+def _load_route(via: Any, interface: Any, metric: Any, version: Any = None) -> Route:
+    """`version` came later: where it is not said, the gateway tells."""
+    gateway = ip_address(checked.text(via)) if via is not None else None
+    family = gateway.version if gateway is not None else IPV4
+    if version is not None and version != family and (gateway is not None or version != IPV6):
+        raise ValueError("not an address family")
     return Route(
-        ip_address(checked.text(via)) if via is not None else None,
+        gateway,
         checked.text(interface) if interface is not None else None,
         checked.integer(metric),
+        version or family,
     )
 
 

@@ -40,7 +40,6 @@ def manifest_of(record: Record, *, secret: bool) -> File:
 
     The digest of a file with a short secret tells the secret to whoever tries all of them.
     """
-    route = record.route
     data = {
         "format": FORMAT,
         "cluster": record.cluster,
@@ -48,7 +47,7 @@ def manifest_of(record: Record, *, secret: bool) -> File:
         "folders": list(record.folders),
         "sysctls": {k: {"value": s.value, "before": s.before} for k, s in record.sysctls.items()},
         "addresses": {f"{a.address} {a.interface}": found for a, found in record.addresses.items()},
-        "route": None if route is None else {"via": str(route.via), "before": list(route.before)},
+        "routes": [{"via": str(route.via), "before": list(route.before)} for route in record.routes],
         "units": {n: {"enabled": u.enabled, "active": u.active} for n, u in record.units.items()},
         "packages": list(record.packages),
         "hosts": dict(record.hosts),
@@ -123,7 +122,7 @@ def _record(manifest: File, data: Any) -> Record:
         addresses={
             checked.vip(address): checked.truth(found) for address, found in data["addresses"].items()
         },
-        route=None if data["route"] is None else _route(data["route"]),
+        routes=_routes(data),
         units={
             checked.matching(units_of(cluster), name): RecordedUnit(
                 checked.truth(unit["enabled"]), checked.truth(unit["active"])
@@ -147,6 +146,15 @@ def _entry(data: Any) -> Entry:
         *(printable(checked.text(data[key])) for key in ("at", "by", "what", "inventory")),
     )
     return Entry(stamp, tuple(printable(checked.text(line)) for line in data["changes"]))
+
+
+def _routes(data: Any) -> tuple[RecordedRoute, ...]:
+    """One a family. Before there were two, `route` was the only one, or null."""
+    given = data["routes"] if "routes" in data else [route for route in (data["route"],) if route is not None]
+    routes = sorted((_route(route) for route in given), key=lambda route: route.version)
+    if len({route.version for route in routes}) < len(routes):
+        raise ValueError("lvsdeploy sets one default route a family")
+    return tuple(routes)
 
 
 def _route(data: Any) -> RecordedRoute:

@@ -69,6 +69,11 @@ class RecordedRoute:
     via: IPv4Address | IPv6Address
     before: tuple[str, ...] = ()
 
+    @property
+    def version(self) -> int:
+        """The address family, 4 or 6."""
+        return self.via.version
+
 
 @dataclass(frozen=True)
 class Record:
@@ -85,7 +90,7 @@ class Record:
     folders: tuple[str, ...] = ()  # made by us, sorted
     sysctls: Mapping[str, RecordedSysctl] = field(default_factory=dict)
     addresses: Mapping[Address, bool] = field(default_factory=dict)  # -> was it there before us
-    route: RecordedRoute | None = None
+    routes: tuple[RecordedRoute, ...] = ()  # of IPv4, of IPv6
     units: Mapping[str, RecordedUnit] = field(default_factory=dict)
     packages: tuple[str, ...] = ()  # installed by us, sorted
     hosts: Mapping[str, str] = field(default_factory=dict)  # on a director: the cluster's, name -> address
@@ -98,6 +103,10 @@ class Record:
         """Whether lvsdeploy has put anything on this host."""
         return bool(self.path)
 
+    def route_of(self, version: int) -> RecordedRoute | None:
+        """The default route of an address family (4 or 6)."""
+        return next((route for route in self.routes if route.version == version), None)
+
     @property
     def digests(self) -> Mapping[str, str]:
         """Every file of ours with its SHA-256, the manifest aside."""
@@ -106,4 +115,4 @@ class Record:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
-        return not (self.files or self.sysctls or self.addresses or self.units or self.route)
+        return not (self.files or self.sysctls or self.addresses or self.units or self.routes)

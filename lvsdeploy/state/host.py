@@ -28,7 +28,7 @@ class HostState:
     files: Mapping[str, File] = field(default_factory=dict)  # by path
     sysctls: Mapping[str, int] = field(default_factory=dict)  # raw values by dotted key
     addresses: frozenset[Address] = frozenset()
-    routes: tuple[Route, ...] = ()  # default routes, the preferred one first
+    routes: tuple[Route, ...] = ()  # default routes, of each family the preferred one first
     units: Mapping[str, Unit] = field(default_factory=dict)  # by name
     virtual_services: Mapping[ServiceKey, VirtualService] | None = None
 

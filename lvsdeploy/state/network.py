@@ -26,12 +26,16 @@ class Route:
 
     `interface` is None when any will do (a declared route leaves it to the kernel). `words` are those that
     `ip route show` printed, which put the route back as it was; empty when they are not known or not plain.
+    `version` is the address family, 4 or 6. `advertised`: a router's advertisement set it (RFC 4861), and
+    sets it again and again.
     """
 
     via: IPAddress | None
     interface: str | None = None
     metric: int = 0
+    version: int = 4
     words: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    advertised: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         words = ["default"]
@@ -40,3 +44,8 @@ class Route:
         if self.interface is not None:
             words.append(f"dev {self.interface}")
         return " ".join(words)
+
+
+def default_route(via: IPAddress) -> Route:
+    """A default route as it is declared."""
+    return Route(via, version=via.version)

@@ -414,6 +414,98 @@ def test_a_route_with_several_ways_is_put_back(host: Namespace) -> None:
     assert host.sh("ip route show default") == before
 
 
+# --- IPv6 ---------------------------------------------------------------------------------------------------
+
+VETH6 = (
+    "ip link add eth0 type veth peer name far; ip link set far up; ip link set eth0 up; "
+    "ip address add 2001:db8:2::21/64 dev eth0 nodad; "
+)
+GATEWAY6 = "2001:db8:2::1"
+ADVERTISED = "ip -6 route add default via fe80::1 dev eth0 proto ra metric {} expires 1800 pref medium; "
+
+
+def default_routes(host: Namespace) -> list[str]:
+    """The beginnings of IPv6 default routes, the preferred one first."""
+    lines = host.sh("ip -6 route show default").splitlines()
+    return [line.partition(" proto ra")[0].partition(" pref")[0] for line in lines]
+
+
+def test_a_vip_of_ipv6_is_there_at_once(host: Namespace) -> None:
+    step = Step(Phase.ADDRESS, ("address_add", "lo", "2001:db8::50/128"))
+    assert host.apply(step, FAIL).undone
+    assert "2001:db8::50" not in host.sh("ip -6 address show dev lo")
+    assert host.apply(step).failed is None
+    said = host.sh("ip -o -6 address show dev lo to 2001:db8::50")
+    assert " tentative" not in said
+    assert host.apply(step).failed is None
+    assert host.apply(Step(Phase.WITHDRAW, ("address_del", "lo", "2001:db8::50/128"))).failed is None
+    assert "2001:db8::50" not in host.sh("ip -6 address show dev lo")
+
+
+def test_a_tentative_address_is_waited_for(host: Namespace) -> None:
+    host.sh(VETH6)
+    assert host.apply(Step(Phase.ADDRESS, ("address_add", "eth0", "2001:db8:2::50/128"))).failed is None
+    said = host.sh("ip -o -6 address show dev eth0 to 2001:db8:2::50")
+    assert "2001:db8:2::50/128" in said
+    assert "tentative" not in said
+
+
+def test_an_address_that_another_machine_has(host: Namespace) -> None:
+    host.sh(VETH6 + "ip address add 2001:db8:2::50/64 dev far nodad")
+    step = Step(Phase.ADDRESS, ("address_add", "eth0", "2001:db8:2::50/128"))
+    outcome = host.apply(step)
+    assert (outcome.failed, outcome.undone) == (step, True)
+    assert "another machine has 2001:db8:2::50/128: duplicate address detection failed" in outcome.detail
+    assert "2001:db8:2::50" not in host.sh("ip -6 address show dev eth0")
+
+
+@pytest.mark.parametrize(
+    ("before", "stays"),
+    [
+        ("", []),
+        ("ip -6 route add default via 2001:db8:2::9; ", ["default via 2001:db8:2::9 dev eth0 metric 1024"]),
+        (ADVERTISED.format(1024), ["default via fe80::1 dev eth0"]),
+        (ADVERTISED.format(100), ["default via fe80::1 dev eth0"]),
+        ("ip -6 route add default via 2001:db8:2::9 metric 1; ", []),
+    ],
+    ids=["none", "a plain one", "advertised", "advertised, preferred", "as preferred as ours"],
+)
+def test_the_ipv6_default_route_comes_before_all_others(
+    host: Namespace, before: str, stays: list[str]
+) -> None:
+    host.sh(VETH6 + before)
+    were = default_routes(host)
+    route = Step(Phase.ROUTE, ("route_default", GATEWAY6))
+    assert host.apply(route, FAIL).undone
+    assert default_routes(host) == were
+    assert host.apply(route).failed is None
+    assert default_routes(host) == [f"default via {GATEWAY6} dev eth0 metric 1", *stays]
+    assert f"via {GATEWAY6} " in host.sh("ip -6 route get 2001:db8:9::1")
+    words = "default via 2001:db8:2::9 dev eth0 metric 1 pref medium" if "metric 1;" in before else ""
+    back = Step(Phase.ROUTE, ("route_back", GATEWAY6, *words.split()))
+    assert host.apply(back, FAIL).undone
+    assert default_routes(host)[0] == f"default via {GATEWAY6} dev eth0 metric 1"
+    assert host.apply(back).failed is None
+    assert default_routes(host) == were
+
+
+def test_an_ipv6_route_that_stands_behind_ours_is_left_as_it_is(host: Namespace) -> None:
+    host.sh(VETH6 + "ip -6 route add default via 2001:db8:2::9 proto static")
+    assert host.apply(Step(Phase.ROUTE, ("route_default", GATEWAY6))).failed is None
+    words = ("default", "via", "2001:db8:2::9", "dev", "eth0", "proto", "static", "metric", "1024")
+    back = Step(Phase.ROUTE, ("route_back", GATEWAY6, *words, "pref", "medium"))
+    assert host.apply(back).failed is None
+    assert default_routes(host) == ["default via 2001:db8:2::9 dev eth0 proto static metric 1024"]
+
+
+def test_a_route_of_one_family_leaves_the_other_alone(host: Namespace) -> None:
+    host.sh(VETH + "ip route add default via 10.2.0.254; ip address add 2001:db8:2::21/64 dev eth0 nodad")
+    assert host.apply(Step(Phase.ROUTE, ("route_default", GATEWAY6))).failed is None
+    assert host.sh("ip -4 route show default").startswith("default via 10.2.0.254 ")
+    assert host.apply(Step(Phase.ROUTE, ("route_back", "10.2.0.1"))).failed is None
+    assert default_routes(host) == [f"default via {GATEWAY6} dev eth0 metric 1"]
+
+
 INIT = r"""#!/bin/sh
 case $1 in
     start) [ ! -e /run/refuses ] || exit 1; : >/run/runs ;;

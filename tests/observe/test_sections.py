@@ -38,6 +38,24 @@ def answer(*sections: str, token: str = "f00d") -> bytes:  # noqa: S107 — not 
         ),
         ("unreachable default metric 9", []),
         (
+            "default via 192.0.2.1 dev b table 9\ndefault via 192.0.2.1 dev a\ndefault dev x table vpn",
+            [Route(ROUTER, "a", 0)],
+        ),
+        (
+            "default via 2001:db8::1 dev eth0 metric 1 pref medium\ndefault via 192.0.2.1 dev eth0 metric 7",
+            [Route(ROUTER, "eth0", 7), Route(ip_address("2001:db8::1"), "eth0", 1, 6)],
+        ),
+        ("default dev ppp0 metric 1024 pref medium", [Route(None, "ppp0", 1024, 6)]),
+        ("default dev eth0  metric 5000 ", [Route(None, "eth0", 5000, 6)]),
+        ("default dev ppp0 scope link metric 5", [Route(None, "ppp0", 5)]),
+        (
+            "default metric 1024 pref medium\\\tnexthop via 2001:db8::4 dev a \\\tnexthop via fe80::1 dev b",
+            [
+                Route(ip_address("2001:db8::4"), "a", 1024, 6),
+                Route(ip_address("fe80::1"), "b", 1024, 6),
+            ],
+        ),
+        (
             "default via 192.0.2.1 dev b metric 9\ndefault via 192.0.2.1 dev a\ndefault via 192.0.2.1 dev a",
             [Route(ROUTER, "a", 0), Route(ROUTER, "b", 9)],
         ),
@@ -61,6 +79,14 @@ def test_default_routes(lines: str, routes: list[Route]) -> None:
         ("default via inet6 fe80::1 dev eth0", "default via inet6 fe80::1 dev eth0"),
         ("default dev dead scope link linkdown", "default dev dead scope link"),
         ("default dev eth$(id) scope link", ""),
+        (
+            "default via 2001:db8::1 dev eth0 metric 1024 pref medium",
+            "default via 2001:db8::1 dev eth0 metric 1024 pref medium",
+        ),
+        # these go by themselves, and their time runs
+        ("default via fe80::1 dev eth0 proto ra metric 1024 expires 1790sec hoplimit 64 pref medium", ""),
+        ("default via fe80::1 dev eth0 proto ra metric 100 pref high", ""),
+        ("default via fe80::1 dev eth0  metric 1024  expires 0sec", ""),
         ("default via 10.2.0.254 dev -eth0", ""),
         ("default via 10.2.0.254 dev éth0", ""),
         ("default metric 5 \\\tnexthop via 10.2.0.254 dev a \\\tnexthop via 10.2.0.253 dev b", ""),

@@ -146,11 +146,16 @@ def converged(
         files=files,
         sysctls={**actual.sysctls, **desired.sysctls},
         addresses=actual.addresses | desired.addresses,
-        routes=routes(f"default via {desired.routes[0].via} dev eth0") if desired.routes else actual.routes,
+        routes=routes(*(_default(route) for route in desired.routes)) or actual.routes,
         units=dict(desired.units),
         virtual_services=desired.virtual_services,
     )
     return seen(cluster, host, state, facts, drained=drained)
+
+
+def _default(route: Route) -> str:
+    """The line of a default route that was set as declared."""
+    return f"default via {route.via} dev eth0" + (" metric 1 pref medium" if route.version == 6 else "")
 
 
 def declared_anew(before: Context, cluster: Cluster, *, drained: Iterable[Drained] = ()) -> Context:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CONF = "/etc/keepalived/keepalived.conf"
 _SCRIPT = re.compile(r"/etc/lvsdeploy/[^/]+/real-server")
-_ASSIGNED = re.compile(rb"^(vips|gateway)='([^']*)'$", re.MULTILINE)
+_ASSIGNED = re.compile(rb"^(vips|gateways)='([^']*)'$", re.MULTILINE)
 
 
 def made_by(*states: HostState) -> dict[bytes, Table]:
@@ -154,18 +154,25 @@ class Machine:
         self._change(addresses=self.state.addresses - {Address(interface, ip_interface(address))})
 
     def _route_default(self, via: str) -> None:
-        others = [route for route in self.state.routes if route.metric]
-        self._change(routes=(*network.parse([f"default via {via} dev eth0"]).routes, *others))
+        """With the most preferred metric, which is 1 for IPv6."""
+        metric = " metric 1" if ":" in via else ""
+        self._put_route(f"default via {via} dev eth0{metric}")
 
     def _route_back(self, via: str, *words: str) -> None:
-        back = network.parse([" ".join(words)]).routes if words else ()
         gone = ip_address(via)
+        metric = int(gone.version == 6)
+        if words:
+            self._put_route(" ".join(words))
         others = [
-            route
-            for route in self.state.routes
-            if (route.via != gone or route.metric) and not (back and route.metric == back[0].metric)
+            r for r in self.state.routes if r.via != gone or r.metric != metric or r.words == words != ()
         ]
-        self._change(routes=tuple(sorted((*back, *others), key=lambda route: route.metric)))
+        self._change(routes=tuple(others))
+
+    def _put_route(self, line: str) -> None:
+        """In the place of one with its metric."""
+        (new,) = network.parse([line]).routes
+        others = [r for r in self.state.routes if (r.version, r.metric) != (new.version, new.metric)]
+        self._change(routes=tuple(sorted((new, *others), key=lambda route: (route.version, route.metric))))
 
     # --- services -------------------------------------------------------------------------------------------
 
@@ -184,9 +191,9 @@ class Machine:
         script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
         if script in self.state.files:
             self._change(addresses=self.state.addresses | self._vips_of(script))
-            gateway = self._assigned(script).get("gateway")
-            if gateway and not any(str(r.via) == gateway and not r.metric for r in self.state.routes):
-                self._route_default(gateway)
+            for gateway in self._assigned(script).get("gateways", "").split():
+                if not any(str(r.via) == gateway and r.metric <= 1 for r in self.state.routes):
+                    self._route_default(gateway)
 
     def _unit_stop(self, name: str) -> None:
         assert self._runs(name)

@@ -110,7 +110,7 @@ def test_of_a_real_server() -> None:
     }
     assert record.addresses == {VIP: False}
     assert record.units == {"lvsdeploy-shop": RecordedUnit()}
-    assert (record.route, record.hosts, record.former, record.packages) == (None, {}, {}, ())
+    assert (record.routes, record.hosts, record.former, record.packages) == ((), {}, {}, ())
     assert record.folders == (
         "/etc/lvsdeploy",
         "/etc/lvsdeploy/shop",
@@ -131,9 +131,9 @@ def test_of_a_director() -> None:
 def test_of_a_nat_real_server() -> None:
     context = untouched(clusters.nat_two_directors(), "db1")
     record = next_record(context)
-    assert record.route is not None
-    assert str(record.route.via) == "10.2.0.1"
-    assert record.route.before == ("default", "via", "192.0.2.1", "dev", "eth0", "proto", "static")
+    (route,) = record.routes
+    assert str(route.via) == "10.2.0.1"
+    assert route.before == ("default", "via", "192.0.2.1", "dev", "eth0", "proto", "static")
     assert next_record(untouched(clusters.nat_checked_only(), "db1")) == Record(cluster="shop")
 
 

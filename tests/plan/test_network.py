@@ -242,7 +242,7 @@ OURS = "default via 10.2.0.1 dev eth0"
 def no_longer(before: tuple[str, ...], *now: str) -> Context:
     """A NAT real server whose route is no longer ours to set; `before` is what was there before us."""
     context = given_up(changed(db(), routes=routes(*now)))
-    return remembering(context, route=RecordedRoute(GATEWAY, before))
+    return remembering(context, routes=(RecordedRoute(GATEWAY, before),))
 
 
 @pytest.mark.parametrize(
@@ -308,17 +308,17 @@ def test_a_route_that_directors_still_need_stays_for_now() -> None:
     for_now = replace(context, keeps_leaving=True)
     assert not [words for words in told(for_now) if " route " in words]
     record = next_record(for_now)
-    assert record.route == RecordedRoute(GATEWAY, PLAIN), "or nobody would know what was before"
+    assert record.routes == (RecordedRoute(GATEWAY, PLAIN),), "or nobody would know what was before"
     later = replace(for_now, keeps_leaving=False, record=record)
     assert "route_back 10.2.0.1 default via 192.0.2.1 dev eth0 proto static" in steps(later)
-    assert next_record(later).route is None
+    assert next_record(later).routes == ()
 
 
 def test_a_route_that_another_cluster_needs_stays() -> None:
     context = no_longer(PLAIN, OURS)
-    other = Record(path="x", cluster="blog", route=RecordedRoute(GATEWAY, PLAIN))
+    other = Record(path="x", cluster="blog", routes=(RecordedRoute(GATEWAY, PLAIN),))
     assert not [w for w in told(replace(context, others=(other,))) if " route " in w]
-    assert [w for w in told(replace(context, others=(replace(other, route=None),))) if " route " in w]
+    assert [w for w in told(replace(context, others=(replace(other, routes=()),))) if " route " in w]
 
 
 def test_a_route_that_is_only_checked_from_now_on_goes_back() -> None:
@@ -331,9 +331,9 @@ def test_a_route_that_is_only_checked_from_now_on_goes_back() -> None:
 def test_what_another_cluster_found_is_what_was_before() -> None:
     """The second cluster on a machine finds the first one's route, VIP and sysctls: none was there before."""
     context = untouched(clusters.nat_two_directors(), "db1")
-    other = Record(path="x", cluster="blog", route=RecordedRoute(GATEWAY, PLAIN))
+    other = Record(path="x", cluster="blog", routes=(RecordedRoute(GATEWAY, PLAIN),))
     record = next_record(replace(changed(context, routes=routes(OURS)), others=(other,)))
-    assert record.route == RecordedRoute(GATEWAY, PLAIN)
+    assert record.routes == (RecordedRoute(GATEWAY, PLAIN),)
 
 
 # --- VIPs that were there before, or that another cluster needs ---------------------------------------------

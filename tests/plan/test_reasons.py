@@ -158,7 +158,7 @@ REASONS: list[tuple[Kind, Action, Reason, Callable[[], Context]]] = [
         Kind.ROUTE,
         Action.DELETE,
         LEFT_OVER,
-        lambda: remembering(given_up(db()), route=RecordedRoute(ip_address("10.2.0.1"))),
+        lambda: remembering(given_up(db()), routes=(RecordedRoute(ip_address("10.2.0.1")),)),
     ),
     # services
     (Kind.UNIT, Action.UPDATE, NEW, lambda: untouched(SHOP, "lvs1")),

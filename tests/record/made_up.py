@@ -65,10 +65,9 @@ entries = st.builds(
 def records(draw: st.DrawFn) -> Record:
     """Of cluster shop."""
     digest = st.none() | digests
-    route = st.builds(
-        RecordedRoute,
-        ips.map(ip_address),
-        st.sampled_from([(), ("default", "via", "192.0.2.1", "dev", "eth0", "metric", "100")]),
+    before = st.sampled_from([(), ("default", "via", "192.0.2.1", "dev", "eth0", "metric", "100")])
+    routes = st.lists(
+        st.builds(RecordedRoute, ips.map(ip_address), before), unique_by=lambda r: r.version, max_size=2
     )
     files = draw(st.dictionaries(st.sampled_from(PATHS), st.builds(RecordedFile, digests, digest)))
     folders = {folder for folder in FOLDERS if any(path.startswith(f"{folder}/") for path in files)}
@@ -84,7 +83,7 @@ def records(draw: st.DrawFn) -> Record:
             )
         ),
         addresses=draw(st.dictionaries(vips, st.booleans(), max_size=4)),
-        route=draw(st.none() | route),
+        routes=tuple(sorted(draw(routes), key=lambda route: route.version)),
         units={name: RecordedUnit(*parts) for name, parts in draw(units).items()},
         packages=tuple(sorted(draw(st.sets(st.sampled_from(["ipvsadm", "keepalived", "iproute2"]))))),
         hosts=draw(st.dictionaries(names, ips, max_size=3)),
@@ -103,10 +102,11 @@ files = st.builds(
     secret=st.booleans(),
 )
 default_routes = st.builds(
-    Route,
+    lambda via, interface, metric, version: Route(via, interface, metric, via.version if via else version),
     st.none() | ips.map(ip_address),
     st.none() | st.sampled_from(["eth0", "eth0.100"]),
     st.integers(0, 2**32 - 1),
+    st.sampled_from([4, 6]),
 )
 
 

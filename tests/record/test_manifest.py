@@ -49,7 +49,10 @@ FULL = Record(
         "net.ipv4.conf.eth0.100.arp_ignore": RecordedSysctl(1),
     },
     addresses={Address("lo", ip_interface("192.0.2.50/32")): False},
-    route=RecordedRoute(ip_address("10.2.0.1"), ("default", "via", "10.2.0.254", "dev", "eth0")),
+    routes=(
+        RecordedRoute(ip_address("10.2.0.1"), ("default", "via", "10.2.0.254", "dev", "eth0")),
+        RecordedRoute(ip_address("2001:db8:2::1")),
+    ),
     units={"keepalived": RecordedUnit(enabled=True), "lvsdeploy-shop": RecordedUnit()},
     packages=("ipvsadm", "keepalived"),
     hosts={"web1": "192.0.2.11"},
@@ -115,7 +118,7 @@ def test_two_records_are_equal_when_they_mean_the_same() -> None:
     assert FULL.digests == {path: file.sha256 for path, file in FULL.files.items()}
 
 
-@pytest.mark.parametrize("part", ["files", "sysctls", "addresses", "units", "route"])
+@pytest.mark.parametrize("part", ["files", "sysctls", "addresses", "units", "routes"])
 def test_what_there_is_to_remember(part: str) -> None:
     nothing = Record(path=PATH, cluster="shop", packages=("ipvsadm",), hosts={"a": "192.0.2.1"})
     assert nothing.empty
@@ -228,7 +231,11 @@ def test_services_that_lvsdeploy_never_starts(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["kernel.panic", "net.ipv6.conf.all.forwarding", "net.ipv4.a/../b", "net.ipv4. x"]
+    "key",
+    [
+        *("kernel.panic", "net.ipv4.a/../b", "net.ipv4. x"),
+        *("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.a/../b.forwarding", "net.ipv6.conf..accept_ra"),
+    ],
 )
 def test_sysctls_that_lvsdeploy_never_sets(key: str) -> None:
     assert problem({**GOOD, "sysctls": {key: {"value": 1, "before": 0}}})
@@ -246,12 +253,27 @@ def test_sysctls_that_lvsdeploy_never_sets(key: str) -> None:
     ],
 )
 def test_routes_that_lvsdeploy_never_puts_back(before: object) -> None:
-    assert problem({**GOOD, "route": {"via": "10.2.0.1", "before": before}})
+    assert problem({**GOOD, "routes": [{"via": "10.2.0.1", "before": before}]})
 
 
 @pytest.mark.parametrize("via", ["", "lo", "10.2.0.1/24", 5, True, None])
 def test_gateways_that_are_none(via: object) -> None:
-    assert problem({**GOOD, "route": {"via": via, "before": []}})
+    assert problem({**GOOD, "routes": [{"via": via, "before": []}]})
+
+
+def test_one_route_a_family() -> None:
+    one = {"via": "10.2.0.1", "before": []}
+    assert problem({**GOOD, "routes": [one, {**one, "via": "10.2.0.2"}]})
+
+
+@pytest.mark.parametrize("route", [None, {"via": "10.2.0.1", "before": ["default", "dev", "ppp0"]}])
+def test_a_record_from_before_there_were_routes_of_two_families(route: dict[str, Any] | None) -> None:
+    older = {key: value for key, value in GOOD.items() if key != "routes"}
+    read = read_record(manifest({**older, "route": route}))
+    assert read.known
+    expected = () if route is None else (RecordedRoute(ip_address("10.2.0.1"), tuple(route["before"])),)
+    assert read.routes == expected
+    assert problem(older)
 
 
 @pytest.mark.parametrize("name", ["20261123T150634Z-1a2b/../x", "../x", "", "20261123T150634Z-1A2B", 1])
@@ -287,7 +309,7 @@ def test_one_part_missing_anywhere() -> None:
         record = read_record(manifest(hostile.without(good, where)))
         assert record.known != bool(record.problem), where
         # What is missing from a list or a mapping was never recorded; what is missing elsewhere spoils it.
-        first_word = where == ("route", "before", 0)
+        first_word = where == ("routes", 0, "before", 0)
         listed = (isinstance(where[-1], int) and not first_word) or where[-2:-1] in [
             (part,) for part in ("files", "sysctls", "addresses", "units", "hosts", "former")
         ]
