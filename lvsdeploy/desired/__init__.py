@@ -5,7 +5,14 @@ The same cluster gives the same bytes, on any day and by any version that does n
 """
 
 from lvsdeploy.desired.drained import known_drains, with_drained
-from lvsdeploy.desired.hosts import desired_goal, desired_state, probe_paths, render_all, unit_names
+from lvsdeploy.desired.hosts import (
+    desired_goal,
+    desired_state,
+    has_rules,
+    probe_paths,
+    render_all,
+    unit_names,
+)
 from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
@@ -17,6 +24,7 @@ __all__ = [
     "desired_goal",
     "desired_state",
     "expected_table",
+    "has_rules",
     "inside_router_id",
     "known_drains",
     "nat_in_use",

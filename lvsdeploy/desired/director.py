@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.firewall import masquerades
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
 from lvsdeploy.desired.roles import nat_in_use
@@ -53,6 +54,7 @@ def director_state(
                 redirect_keys=[_in_file(key) for key in routing if key != _FORWARD],
                 nat=bool(routing),
                 reuse_mode=balancing.get(_REUSE_MODE),
+                conntrack=_CONNTRACK in balancing,
             ),
         ),
     ]
@@ -69,6 +71,7 @@ _FORWARD = "net.ipv4.ip_forward"
 _NO_DESTINATION = ipvs("expire_nodest_conn")
 _REUSE_MODE = ipvs("conn_reuse_mode")
 _RESCHEDULE_CLOSING = 3
+_CONNTRACK = ipvs("conntrack")
 
 
 def _balancing(cluster: Cluster) -> dict[str, int]:
@@ -83,6 +86,8 @@ def _balancing(cluster: Cluster) -> dict[str, int]:
     # them anew; otherwise clients that use few ports do not see a changed weight.
     if any(service.mode is ForwardingMethod.DR for service in cluster.services):
         sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
+    if masquerades(cluster):
+        sysctls[_CONNTRACK] = 1
     return sysctls
 
 

@@ -1,25 +1,52 @@
-"""The script that does at boot what makes a director, as far as keepalived does not."""
+"""What a director starts at boot: a script that does what keepalived does not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.paths import director_script_path
+from lvsdeploy.desired.boot import Boot
+from lvsdeploy.desired.firewall import director_rules, loaded_rules
+from lvsdeploy.desired.paths import director_script_path, unit_name
 from lvsdeploy.state.file import File
+from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
+    from lvsdeploy.desired.firewall import LoadedRules
     from lvsdeploy.desired.templates import Templates
+    from lvsdeploy.desired.variant import Variant
+    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.state.host import HostState
 
 
-def director_script(
-    templates: Templates, cluster: str, *, rules: str = "", firewall: tuple[tuple[str, str], ...] = ()
-) -> File:
-    """The director's script.
+def with_script(state: HostState, cluster: Cluster, templates: Templates, variant: Variant) -> HostState:
+    """A director's `state`, and what it takes at boot beside keepalived: nothing without rules."""
+    rules = loaded_rules(cluster.name, variant.firewall, director_rules(cluster))
+    if rules is None:
+        return state
+    unit = unit_name(cluster.name)
+    boot = Boot(director=True, firewall=True)
+    files = [
+        *state.files.values(),
+        *rules.files,
+        director_script(templates, cluster.name, rules),
+        boot.unit(templates, cluster.name, variant.manager),
+    ]
+    return replace(
+        state,
+        programs=state.programs | rules.programs,
+        files={file.path: file for file in sorted(files, key=lambda file: file.path)},
+        units={unit: Unit(unit, enabled=True, active=True), **state.units},
+        netfilter=rules.ruleset,
+    )
 
-    `firewall` are the programs that load netfilter rules, each with its file of rules; `rules` is what the
-    rules' table is called, or their chains begin with.
-    """
+
+def director_script(templates: Templates, cluster: str, rules: LoadedRules | None) -> File:
+    """The director's script, which loads the netfilter `rules`."""
     content = templates.render(
-        "director/director.sh.j2", cluster=cluster, rules=rules, firewall=list(firewall)
+        "director/director.sh.j2",
+        cluster=cluster,
+        rules=rules.name if rules is not None else "",
+        firewall=list(rules.loads) if rules is not None else [],
     )
     return File(director_script_path(cluster), content, 0o755)

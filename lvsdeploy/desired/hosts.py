@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.director import director_state
+from lvsdeploy.desired.director_script import with_script
 from lvsdeploy.desired.drained import known_drains, with_drained
 from lvsdeploy.desired.identity import ByIdentity
 from lvsdeploy.desired.paths import (
@@ -23,9 +24,10 @@ from lvsdeploy.desired.real_server import real_server_state
 from lvsdeploy.desired.roles import Roles, route_is_managed
 from lvsdeploy.desired.table import expected_table
 from lvsdeploy.desired.templates import Templates
+from lvsdeploy.desired.variant import Variant
 from lvsdeploy.inventory.model import Director
 from lvsdeploy.record import Goal, folders_of, history_path, manifest_path
-from lvsdeploy.state.facts import Facts, ServiceManager
+from lvsdeploy.state.facts import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.record import Drained
+    from lvsdeploy.state.facts import Facts
     from lvsdeploy.state.host import HostState
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
@@ -51,7 +54,7 @@ def desired_state(
     RIP where the inventory names none. `templates_dir` is a folder of templates that replace ours.
     LvsdeployError: no such host, one that is not managed, or a template or value that cannot be used.
     """
-    return _hosts(ByIdentity(cluster), templates_dir).state(host, facts.service_manager, actual)
+    return _hosts(ByIdentity(cluster), templates_dir).state(host, Variant.of(facts), actual)
 
 
 def desired_goal(
@@ -79,9 +82,9 @@ def desired_goal(
 
 
 def render_all(cluster: Cluster, *, templates_dir: Path | None = None) -> Mapping[str, HostState]:
-    """Every managed host's desired state, real servers first, as if all of them ran systemd."""
+    """Every managed host's desired state, real servers first, as if all of them ran systemd and had nft."""
     hosts = _hosts(ByIdentity(cluster), templates_dir)
-    return {host.name: hosts.state(host.name, Facts().service_manager) for host in hosts.roles.managed()}
+    return {host.name: hosts.state(host.name, Variant()) for host in hosts.roles.managed()}
 
 
 def probe_paths(
@@ -89,10 +92,15 @@ def probe_paths(
 ) -> Mapping[str, Mapping[str, bytes]]:
     """Every path to ask a host about, sorted, with the contents to be expected there by SHA-256 in hex.
 
-    Paths: what any service manager's variant puts there, what an earlier inventory may have put there, and
+    Paths: what any variant puts there, what an earlier inventory may have put there, and
     the folders all of it stands in. Contents: of every variant, so that a host need send only others.
     """
     return _hosts(ByIdentity(cluster), templates_dir).probe_paths(host)
+
+
+def has_rules(cluster: Cluster, host: str) -> bool:
+    """Whether netfilter rules are declared on a host."""
+    return _hosts(ByIdentity(cluster), None).state(host, Variant()).netfilter is not None
 
 
 def unit_names(cluster: Cluster, host: str) -> tuple[str, ...]:
@@ -113,11 +121,11 @@ class _Hosts:
         self._templates = templates
         self._directors: dict[str, HostState] = {}
 
-    def state(self, name: str, manager: ServiceManager, actual: HostState | None = None) -> HostState:
+    def state(self, name: str, variant: Variant, actual: HostState | None = None) -> HostState:
         host = self.roles.find(name)
         if isinstance(host, Director):
-            return self._director(host)
-        return real_server_state(self.roles, host, self._templates, manager, actual)
+            return with_script(self._director(host), self.cluster, self._templates, variant)
+        return real_server_state(self.roles, host, self._templates, variant.manager, actual)
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
         host, cluster = self.roles.find(name), self.cluster.name
@@ -131,9 +139,7 @@ class _Hosts:
         ours += [unit_path(cluster, manager) for manager in ServiceManager]
         if isinstance(host, Director):
             ours.append(KEEPALIVED_CONF)
-            states = [self._director(host)]
-        else:
-            states = [self.state(name, manager) for manager in ServiceManager]
+        states = [self.state(name, variant) for variant in Variant.every()]
         # Folders, too: those that are not there yet are made, and remembered as ours.
         ours += [manifest_path(cluster), *folders_of((*ours, history_path(cluster, "")))]
         paths: dict[str, dict[str, bytes]] = {path: {} for path in sorted(ours)}
@@ -143,7 +149,7 @@ class _Hosts:
         return paths
 
     def _director(self, director: Director) -> HostState:
-        """A director's state, which depends on nothing that is found there."""
+        """A director's state, but for what it starts at boot: that depends on nothing that is found there."""
         if director.name not in self._directors:
             state = director_state(self.cluster, director, self._templates, self._table)
             self._directors[director.name] = state

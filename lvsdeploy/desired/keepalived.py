@@ -6,13 +6,14 @@ Written for keepalived 2.0 to 2.3; each keyword was looked up in keepalived's pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use
 from lvsdeploy.desired.table import netmask_shown
+from lvsdeploy.desired.templates import words
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import HttpCheck, NoCheck, TcpCheck
+from lvsdeploy.inventory.model import IPV6, HttpCheck, NoCheck, TcpCheck
 
 if TYPE_CHECKING:
     from lvsdeploy.desired.templates import Templates
@@ -73,6 +74,17 @@ class VirtualServer:
     destinations: tuple[Destination, ...]
 
     @property
+    def head(self) -> str:
+        """What names it: a firewall mark, or VIP and port."""
+        mark = self.service.fwmark
+        return words(("fwmark", mark) if mark else (self.vip, self.port))
+
+    @property
+    def family(self) -> str:
+        """That of a mark's virtual server: it has no address that tells. A word after the mark is ignored."""
+        return ("inet6" if self.vip.version == IPV6 else "inet") if self.service.fwmark else ""
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """Scheduler flags; each is a keyword that must come after lvs_sched (lbflags_handler)."""
         return tuple(sorted(self.service.scheduler_flags))
@@ -84,6 +96,13 @@ class VirtualServer:
     @property
     def check(self) -> HealthCheck:
         return self.service.health_check
+
+    def check_for(self, destination: Destination) -> HealthCheck:
+        """The check of one real server. Behind a mark it may have no port: then the first one is checked."""
+        check, ranges = self.check, self.service.port_ranges
+        if destination.port or isinstance(check, NoCheck) or check.port or not ranges:
+            return check
+        return replace(check, port=ranges[0][0])
 
     @property
     def check_template(self) -> str:
@@ -191,5 +210,5 @@ def _virtual_servers(cluster: Cluster) -> tuple[VirtualServer, ...]:
         VirtualServer(service, vip.ip, pool.port, pool.destinations)
         for service in cluster.services
         for pool in service.pools
-        for vip in pool.vips
+        for vip in (pool.vips[:1] if service.fwmark else pool.vips)
     )

@@ -15,11 +15,13 @@ from lvsdeploy.desired import (
     KEEPALIVED_UNIT,
     desired_goal,
     expected_table,
+    has_rules,
     probe_paths,
     unit_names,
     with_leaving,
 )
 from lvsdeploy.desired.director import PROGRAMS, director_modules
+from lvsdeploy.desired.firewall import LOADERS
 from lvsdeploy.inventory.model import Director, ForwardingMethod, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
@@ -133,10 +135,11 @@ class Aim:
         is_director = isinstance(declared, Director)
         name = declared.name
         serves = bool(cluster.services_of(name))
+        ruled = has_rules(cluster, name)
         return Request(
             files={p: tuple(known.values()) for p, known in probe_paths(cluster, name).items()},
             units=unit_names(cluster, name),
-            programs=tuple(sorted(PROGRAMS)) if is_director else ("ip",),
+            programs=tuple(sorted({*(PROGRAMS if is_director else ("ip",)), *(LOADERS if ruled else ())})),
             modules=director_modules(cluster) if is_director else (),
             table=frozenset(expected_table(cluster).values()) if is_director else None,
             counters=is_director and options.counters,
@@ -145,6 +148,8 @@ class Aim:
             offloads=(declared.interface,) if isinstance(declared, Director) else (),
             neighbours=tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS],
             record=manifest_path(cluster.name),
+            rules_of=cluster.name,
+            ruled=ruled,
         )
 
     def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:  # noqa: ARG002 — others use them
@@ -173,7 +178,7 @@ class Remove(Aim):
     def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:  # noqa: ARG002
         # The record names the rest.
         manifest = manifest_path(cluster.name)
-        return Request(files={manifest: ()}, programs=("ip",), record=manifest)
+        return Request(files={manifest: ()}, programs=("ip",), record=manifest, rules_of=cluster.name)
 
     def plan(self, scene: Scene) -> HostPlan:
         return plan_host(replace(scene.context(Goal()), forgets=True), scene.role)
@@ -203,7 +208,8 @@ class Restore(Aim):
             request,
             files={**configuration, **request.files},
             units=tuple(sorted({*request.units, KEEPALIVED_UNIT})),
-            programs=tuple(sorted(PROGRAMS)),
+            programs=tuple(sorted({*PROGRAMS, *LOADERS})),
+            ruled=True,
             modules=("ip_vs", *(f"ip_vs_{name}" for name in sorted(Scheduler))),
             table=request.table or frozenset(),
         )

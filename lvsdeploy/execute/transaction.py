@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import AnswerInvalid
 from lvsdeploy.printable import printable
+from lvsdeploy.resources import data_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -203,7 +204,14 @@ def _variables(**values: str) -> str:
 
 def _library() -> str:
     """All functions; called by name, it is a program that undoes, guards or confirms."""
-    return shell_text(*_LIBRARY) + 'case $1 in recover | guard | confirm | revert) "$@"; exit ;; esac\n'
+    verbs = 'case $1 in recover | guard | confirm | revert) "$@"; exit ;; esac\n'
+    return f"{shell_text(*_LIBRARY)}\n{_rules_functions()}{verbs}"
+
+
+@cache
+def _rules_functions() -> str:
+    """How netfilter rules are exchanged, in the words of the scripts that load them at boot."""
+    return (data_path("templates") / "firewall" / "functions.sh").read_text("utf-8")
 
 
 def _script(steps: Sequence[Step], probe_command: str, blobs: Sequence[bytes], library: int) -> str:

@@ -296,6 +296,38 @@ route_back() {
     ip "$family" route del default via "$via"
 }
 
+# --- netfilter rules: the functions are those of templates/firewall/functions.sh --------------------------------
+
+# netfilter_load PROGRAM NAME OFFSET LENGTH DIGEST: these rules in the place of those that are there.
+netfilter_load() {
+    save_rules "$1" "$2" || return 1
+    cut_out "$3" "$4" >"$work/rules" && written=$(sha256sum <"$work/rules") && [ "${written%% *}" = "$5" ] || {
+        echo "$work/rules was not written whole: is the disk full?"
+        return 1
+    }
+    load_rules "$1" "$2" "$work/rules" # iptables has a commit for each table: the first may have come to pass
+}
+
+netfilter_remove() { save_rules "$1" "$2" && remove_rules "$1" "$2"; }
+
+# save_rules PROGRAM NAME: they come back with the undo, as the kernel shows them now.
+save_rules() {
+    kept_rules=$journal/rules.$((undo_count + 1))
+    if ! has_rules "$1" "$2"; then
+        on_undo remove_rules "$1" "$2"
+        return
+    fi
+    case $1 in
+    nft) printf 'add table inet %s\ndelete table inet %s\n' "$2" "$2" && nft list table inet "$2" ;;
+    *) own_rules "$1" "$2" ;;
+    esac >"$kept_rules" && on_undo load_rules "$1" "$2" "$kept_rules"
+}
+
+# own_rules PROGRAM NAME: the chains and the jumps there, as lines for iptables-restore
+own_rules() {
+    "$1-save" | grep -E -e '^[*]|^COMMIT' -e "^:$2-(in|out|nat) |^-A $2-(in|out|nat) | -[jg] $2-(in|out|nat)( |\$)"
+}
+
 # table N UNDO-WORDS... WORDS...: runs ipvsadm WORDS; the first N words undo it.
 # One command is one change: if it fails there is nothing of it to undo.
 table() {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import AnswerInvalid
@@ -13,6 +13,7 @@ from lvsdeploy.observe import (
     facts,
     files,
     ipvs_table,
+    netfilter,
     network,
     recorded,
     surroundings,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lvsdeploy.observe.request import Request
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.netfilter import Firewall, Ruleset
     from lvsdeploy.state.unit import Unit
 
 _SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
@@ -65,6 +67,9 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         table, why = reader.table()
     if why:
         unread[TABLE] = why
+    with reader.reading("netfilter rules"):
+        firewall, rules = reader.netfilter()
+    about = replace(about, firewall=firewall)
     with reader.reading("units"):
         services = reader.units(about.service_manager, named)
     with reader.reading("sysctls"):
@@ -77,6 +82,7 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         routes=seen.routes,
         units=services,
         virtual_services=table,
+        netfilter=rules,
     )
     with reader.reading("checkers"):
         view = reader.checkers()
@@ -202,6 +208,13 @@ class _Reader:
         if state == "differs":
             return ipvs_table.parse(self.text("table"), self.text("counters")), ""
         raise ValueError(f"the table is {state!r}")
+
+    def netfilter(self) -> tuple[Firewall | None, Ruleset | None]:
+        """(what loads rules here, the cluster's rules); (None, None) when nobody asked."""
+        if not self.request.rules_of:
+            return None, None
+        texts = {name: self.text(name) for name in ("nft", "iptables", "ip6tables")}
+        return netfilter.parse(self.request.rules_of, self.section("netfilter").word, texts)
 
     def checkers(self) -> checkers.CheckerView | None:
         view = checkers.parse(self.text("checkers"))

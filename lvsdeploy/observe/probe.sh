@@ -9,6 +9,8 @@
 #   known SHA256            a content that the reader has already: it need not travel
 #   unit NAME | program NAME | module NAME REGEX
 #   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
+#   rules TABLE CHAINS yes|no   the cluster's netfilter rules are asked for: its table of nft, and what its chains
+#                           in iptables begin with. no: none are declared, and they are read where files tell of some
 #   counters                the connections of each destination are asked for, even if the table is as expected
 #   listeners | firewall    what listens on TCP and UDP ports; the rules of the firewall
 #   offload INTERFACE       which receive offloads are on there
@@ -83,7 +85,10 @@ look_at_recorded() {
         name=${line#*\"}
         name=${name%%\"*}
         case $part in
-          "  \"files\": {" | "  \"folders\": [") look_at "$name" ;;
+          "  \"files\": {" | "  \"folders\": [")
+            look_at "$name"
+            tells_of_rules "$name"
+            ;;
           "  \"units\": {") look_at_unit "$name" ;;
         esac
         ;;
@@ -91,6 +96,14 @@ look_at_recorded() {
       *) part=$line ;;
     esac
   done
+}
+
+# Does this path hold netfilter rules of the cluster? $ruled then names what loads them.
+tells_of_rules() {
+  case $1 in
+    /etc/lvsdeploy/*/firewall.nft) ruled="$ruled nft" ;;
+    /etc/lvsdeploy/*/firewall.v[46]) ruled="$ruled iptables" ;;
+  esac
 }
 
 # Is an apply at work, by its lock (one line: PROCESS FOLDER OWNER)? Its owner is in $owner then. A killed one
@@ -135,6 +148,8 @@ recorded=
 programs=
 modules=
 table=
+rules=
+ruled=
 counters=
 listeners=
 firewall=
@@ -154,6 +169,7 @@ while read -r word rest; do
     firewall) firewall=yes ;;
     offload) offloads=$offloads$rest$nl ;;
     neighbour) neighbours="${neighbours}neighbour show to $rest$nl" ;;
+    rules) rules=$rest ;;
     counters) counters=yes ;;
     end) break ;;
   esac
@@ -247,7 +263,7 @@ section sysctls
 value=
 read -r value </proc/sys/net/ipv4/ip_forward || :
 [ -z "$value" ] || printf "%s\n" "ip_forward $value"
-for name in expire_nodest_conn conn_reuse_mode; do # only while ip_vs is loaded
+for name in expire_nodest_conn conn_reuse_mode conntrack; do # only while ip_vs is loaded
   value=
   read -r value <"/proc/sys/net/ipv4/vs/$name" || :
   [ -z "$value" ] || printf "%s\n" "vs $name $value"
@@ -405,6 +421,43 @@ if [ -n "$offloads" ] && command -v ethtool >/dev/null; then
       esac
     done
   done
+fi
+# --- the cluster's netfilter rules ------------------------------------------------------------------------
+# A host may have nft and a kernel that takes no such table: so it is tried, and not done (-c). Where nft does,
+# chains of iptables are looked for only if the host tells of some. iptables-save loads no module.
+if [ -n "$rules" ]; then
+  chains=${rules#* }
+  declared=${chains#* }
+  chains=${chains%% *}
+  own=${rules%% *}
+  for ending in nft v4 v6; do
+    name=/etc/lvsdeploy/${own#lvsdeploy-}/firewall.$ending
+    if [ -e "$name" ]; then tells_of_rules "$name"; fi
+  done
+  if [ "$declared$ruled" = no ]; then
+    : # and nft would load a module just to say so
+  elif [ "$uid" != 0 ]; then
+    section netfilter refused
+  else
+    loader=none
+    if command -v nft >/dev/null && nft -c "add table inet $own"; then
+      loader=nft
+      section nft
+      nft -nn list table inet "$own"
+    elif command -v iptables-save >/dev/null; then
+      loader=iptables
+      ruled="$ruled iptables"
+    fi
+    case $ruled in
+      *iptables*)
+        for name in iptables ip6tables; do
+          section "$name"
+          "$name-save" | grep -e "^[*]" -e "$chains-"
+        done
+        ;;
+    esac
+    section netfilter "$loader"
+  fi
 fi
 
 # --- files and the IPVS table: one stat, one sha256sum ----------------------------------------------------

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lvsdeploy.observe.ipvs_table import digest
+from lvsdeploy.state.netfilter import chain_name, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,9 @@ class Request:
     `counters`: the connections of each destination, too. `record` is the path of the cluster's own manifest:
     the probe then also looks at the files, folders and units that it names, and at other clusters'
     manifests. `listeners`, `firewall`, `offloads` (of these interfaces) and `neighbours` (for these
-    addresses) are its surroundings. ValueError for a path or a name that cannot be asked about in one word.
+    addresses) are its surroundings. `rules_of` is the cluster whose netfilter rules are read, "" for none;
+    unless they are `ruled` (declared), only where its files are there. ValueError for a path or a name that
+    cannot be asked about in one word.
     """
 
     files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
@@ -55,13 +58,16 @@ class Request:
     offloads: tuple[str, ...] = ()
     neighbours: tuple[IPv4Address | IPv6Address, ...] = ()
     record: str = ""
+    rules_of: str = ""
+    ruled: bool = False
     token: str = field(default_factory=_new_token, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for path in (*self.files, *([self.record] if self.record else ())):
             if not is_path(path):
                 raise ValueError(f"not a path the probe can look at: {path!r}")
-        for name in (*self.units, *self.programs, *self.modules, *self.offloads):
+        own = (self.rules_of,) if self.rules_of else ()
+        for name in (*self.units, *self.programs, *self.modules, *self.offloads, *own):
             if not _NAME.match(name):
                 raise ValueError(f"not a name the probe can ask about: {name!r}")
 
@@ -84,6 +90,9 @@ class Request:
             yield f"module {module.replace('-', '_')} {re.sub('[-_]', '[-_]', module)}"
         if self.table is not None:
             yield f"table {digest(self.table) if self.table else '-'}"
+        if self.rules_of:
+            names = f"{table_name(self.rules_of)} {chain_name(self.rules_of)}"
+            yield f"rules {names} {'yes' if self.ruled else 'no'}"
         yield from (word for word in ("counters", "listeners", "firewall") if getattr(self, word))
         yield from (f"offload {interface}" for interface in self.offloads)
         yield from (f"neighbour {address}" for address in self.neighbours)

@@ -30,10 +30,12 @@ class Phase(IntEnum):
     SYSCTL = 10
     ADDRESS = 11
     ROUTE = 12
-    UNIT = 13
-    TABLE = 14
-    SETTLE = 15
-    RECORD = 16  # what was done is written down last, and takes effect with the rest or not at all
+    NETFILTER = 13  # before keepalived gets to know a service by a mark
+    UNIT = 14
+    TABLE = 15
+    SETTLE = 16
+    RELEASE = 17  # rules that go: until then packets were what the table knew
+    RECORD = 18  # what was done is written down last, and takes effect with the rest or not at all
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Step:
                 title = f"install {words[1]} with {words[0]}"
             case "sysctl_of_module":
                 title = f"load {words[0]} and set {words[1]} to {words[2]}"
+            case "netfilter_load" | "netfilter_remove":
+                title = f"{_TITLES[function]} {words[1]} with {words[0]}"
             case "quiesce":
                 title = f"take new connections away from {words[1]} of {words[0].partition(' ')[2]}"
             case "give_back" | "route_back":
@@ -81,6 +85,8 @@ _TITLES = {
     "unit_reload": "reload",
     "unit_stop": "stop",
     "unit_disable": "keep from being started at boot",
+    "netfilter_load": "load the netfilter rules",
+    "netfilter_remove": "remove the netfilter rules",
     "give_back": "put back what stood at",
     "route_back": "put back the default route that led elsewhere than to",
 }
@@ -95,6 +101,7 @@ class Kind(StrEnum):
     ADDRESS = "address"
     ROUTE = "route"
     UNIT = "service"
+    NETFILTER = "netfilter rules"
     VIRTUAL_SERVICE = "virtual service"
     DESTINATION = "destination"
     RECORD = "record"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import bookkeeping, files, live, network, sysctls, table, units
+from lvsdeploy.plan import bookkeeping, files, live, netfilter, network, sysctls, table, units
 from lvsdeploy.plan.change import Change, HostPlan, Role
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *sysctls.changes(context),
         *network.address_changes(context),
         *network.route_changes(context),
+        *netfilter.changes(context),
         *units.unit_changes(context),
         *table.changes(context),
     ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lvsdeploy.inventory.model import IPV4, IPV6, Protocol
 from lvsdeploy.record import checked
 from lvsdeploy.record.paths import files_of, units_of
+from lvsdeploy.state import nft
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import (
@@ -26,6 +27,7 @@ from lvsdeploy.state.ipvs import (
     TunnelKind,
     VirtualService,
 )
+from lvsdeploy.state.netfilter import Firewall, Ruleset
 from lvsdeploy.state.network import Route
 from lvsdeploy.state.unit import Unit
 
@@ -88,6 +90,7 @@ def dump_goal(goal: Goal) -> bytes:
         "routes": [[str(r.via) if r.via else None, r.interface, r.metric, r.version] for r in state.routes],
         "units": [[u.name, u.enabled, u.active] for u in state.units.values()],
         "table": None if table is None else [_service(service) for service in table.values()],
+        "netfilter": None if state.netfilter is None else _rules(state.netfilter),
         "hosts": dict(goal.hosts),
         "drained": [[d.real_server, d.service, d.since, d.by] for d in goal.drained],
         "route_is_managed": goal.route_is_managed,
@@ -135,6 +138,7 @@ def _load_state(data: Any) -> HostState:
         routes=tuple(_load_route(*words) for words in data["routes"]),
         units={unit.name: unit for unit in units},
         virtual_services=None if table is None else {service.key: service for service in table},
+        netfilter=_load_rules(data.get("netfilter")),  # an earlier version had none
     )
 
 
@@ -163,6 +167,23 @@ def _load_route(via: Any, interface: Any, metric: Any, version: Any = None) -> R
         checked.integer(metric),
         version or family,
     )
+
+
+_TABLE = "rules"
+
+
+def _rules(rules: Ruleset) -> dict[str, str]:
+    """In the words of nft, whatever program loads them."""
+    return {"program": rules.program, "rules": nft.render(_TABLE, rules)}
+
+
+def _load_rules(data: Any) -> Ruleset | None:
+    if data is None:
+        return None
+    found = nft.parse(_TABLE, checked.text(data["rules"]))
+    if found is None or found.strange:
+        raise ValueError("lvsdeploy writes no such netfilter rules")
+    return Ruleset.of(Firewall(data["program"]), found.rules)
 
 
 def _load_drained(words: Any) -> Drained:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lvsdeploy.state.netfilter import Firewall
+
 
 class ServiceManager(StrEnum):
     """What starts services on a host."""
@@ -50,4 +52,5 @@ class Facts:
     modules: frozenset[str] = frozenset()  # kernel modules loaded or built in, of those asked about
     available_modules: frozenset[str] = frozenset()  # those that modprobe could load
     modules_listed: bool = True  # False: only loaded modules can be seen, as in a container
+    firewall: Firewall | None = None  # what loads netfilter rules here; None: nothing does, or nobody asked
     links: Mapping[str, bool] = field(default_factory=dict)  # interface -> is its link up

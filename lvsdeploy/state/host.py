@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.netfilter import Ruleset
     from lvsdeploy.state.network import Address, Route
     from lvsdeploy.state.unit import Unit
 
@@ -31,6 +32,7 @@ class HostState:
     routes: tuple[Route, ...] = ()  # default routes, of each family the preferred one first
     units: Mapping[str, Unit] = field(default_factory=dict)  # by name
     virtual_services: Mapping[ServiceKey, VirtualService] | None = None
+    netfilter: Ruleset | None = None  # the cluster's own rules, whole; None: none of its
 
     def runs(self, unit: str) -> bool:
         """Whether a service is known to run here."""

@@ -12,8 +12,9 @@ load_rules() {
 
 # remove_rules PROGRAM NAME
 remove_rules() {
+    has_rules "$1" "$2" || return 0
     case $1 in
-    nft) ! has_rules nft "$2" || nft delete table inet "$2" ;;
+    nft) nft delete table inet "$2" ;;
     *) exchange_rules "$1" "$2" /dev/null ;;
     esac
 }

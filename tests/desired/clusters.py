@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory.model import (
@@ -188,6 +188,32 @@ def six() -> Cluster:
     )
 
 
+def marks() -> Cluster:
+    """Services by firewall mark: of both families and of two protocols, and in NAT with a port of its own.
+
+    Clients may stand beside the real servers.
+    """
+    lvs1 = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
+    lvs2 = replace(LVS2, dip6=IPv6Address("2001:db8::3"))
+    web1 = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
+    web2 = replace(WEB2, rip6=IPv6Address("2001:db8::12"))
+    by_mark = service("tls", {web1: 1, web2: 3}, 0, vips=(PUBLIC, vip("2001:db8::50/128")), persistence=600)
+    api = service(
+        "api", {DB1: 1, DB2: 1}, 0, rport=8080, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT
+    )
+    game = service("game", {web1: 1}, 0, health_check=NoCheck())
+    return cluster(
+        replace(by_mark, fwmark=7, port_ranges=((80, 80), (443, 443))),
+        replace(api, fwmark=8, port_ranges=((80, 80),)),
+        replace(
+            game, fwmark=9, port_ranges=((9000, 9010), (27015, 27015)), protocols=(Protocol.TCP, Protocol.UDP)
+        ),
+        directors=(lvs1, lvs2),
+        real_servers=(web1, web2, DB1, DB2),
+        nat=replace(INSIDE, masquerade=True, configure_gateway=True),
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
     "dr-two-directors": dr_two_directors,
@@ -195,4 +221,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "nat-checked-only": nat_checked_only,
     "mixed": mixed,
     "ipv6": six,
+    "marks": marks,
 }

@@ -13,6 +13,7 @@ import pytest
 
 from lvsdeploy.desired import desired_state, render_all
 from lvsdeploy.state.facts import Facts, ServiceManager
+from lvsdeploy.state.netfilter import Firewall
 from tests.desired.clusters import CASES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,6 +21,8 @@ WRITE = os.environ.get("LVSDEPLOY_GOLDEN") == "write"
 
 VARIANTS = {"mixed": (ServiceManager.OPENRC, ServiceManager.SYSV)}
 """Cases whose real servers are also kept as they are under other service managers."""
+DIRECTORS = {"marks": (ServiceManager.OPENRC, ServiceManager.SYSV)}
+"""Cases whose first director is kept under them, too, with iptables and not nft."""
 
 
 def trees() -> dict[str, dict[str, bytes]]:
@@ -40,6 +43,14 @@ def trees() -> dict[str, dict[str, bytes]]:
                 for path, file in desired_state(
                     cluster, server.name, Facts(service_manager=manager)
                 ).files.items()
+            }
+        for manager in DIRECTORS.get(name, ()):
+            facts = Facts(service_manager=manager, firewall=Firewall.IPTABLES)
+            state = desired_state(cluster, cluster.directors[0].name, facts)
+            found[f"{name}-iptables-{manager}"] = {
+                f"{cluster.directors[0].name}{path}": file.content
+                for path, file in state.files.items()
+                if "keepalived.conf" not in path
             }
     return found
 

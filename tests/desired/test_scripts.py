@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = sorted(
     file
-    for pattern in ("etc/lvsdeploy/*/real-server", "etc/init.d/*")
+    for pattern in ("etc/lvsdeploy/*/real-server", "etc/lvsdeploy/*/director", "etc/init.d/*")
     for file in GOLDEN.glob(f"*/*/{pattern}")
 )
 UNITS = sorted(GOLDEN.glob("*/*/etc/systemd/system/*.service"))

@@ -278,16 +278,11 @@ RULES = {
     ),
     "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
     "LVS902": ("engine: ipvsadm\n", "engine: keepalived\n"),
-    "LVS903": (service("port: 80, fwmark: 7"), service("port: 80")),
     "LVS904": (
         'directors: {lvs1: {address: "2001:db8::2", interface: eth0}}\n',
         'directors: {lvs1: {address: "2001:db8::2", dip: 192.0.2.2, interface: eth0}}\n',
     ),
     "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
-    "LVS906": (
-        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}\n",
-        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: false}\n",
-    ),
     "LVS907": ("defaults: {health_check: {type: smtp}}\n", "defaults: {health_check: https}\n"),
     "LVS908": (
         "real_servers:\n  web1: {address: 192.0.2.2}\n  web2: {address: 192.0.2.12}\n",

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lvsdeploy.observe import network
+from lvsdeploy.state import nft
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import IPVS, ipvs
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.change import Step
     from lvsdeploy.state.host import HostState
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.netfilter import Ruleset
 
     Table = Mapping[ServiceKey, VirtualService]
 
@@ -65,7 +67,7 @@ class Machine:
         return self.state
 
     def _install_package(self, _manager: str, package: str) -> None:
-        program = {"iproute2": "ip", "iproute": "ip"}.get(package, package)
+        program = {"iproute2": "ip", "iproute": "ip", "nftables": "nft"}.get(package, package)
         self._change(programs=self.state.programs | {program})
 
     def _on_undo(self, *words: str) -> None:
@@ -174,6 +176,28 @@ class Machine:
         others = [r for r in self.state.routes if (r.version, r.metric) != (new.version, new.metric)]
         self._change(routes=tuple(sorted((new, *others), key=lambda route: (route.version, route.metric))))
 
+    # --- netfilter rules ------------------------------------------------------------------------------------
+
+    def _netfilter_load(self, program: str, name: str, content: bytes) -> None:
+        assert program in self.state.programs
+        assert name == "lvsdeploy-shop"
+        self._rules(nft.parse(name, content.decode()))
+
+    def _netfilter_remove(self, program: str, name: str) -> None:
+        assert (program, name) == ("nft", "lvsdeploy-shop")
+        self._rules(None)
+
+    def _rules(self, rules: Ruleset | None) -> None:
+        self._change(netfilter=rules)
+        self._assert_marked()
+
+    def _assert_marked(self) -> None:
+        """What is balanced by a mark gets it, or its clients are refused."""
+        rules = self.state.netfilter
+        marks = {mark.mark for mark in rules.marks} if rules is not None else set()
+        balanced = {key.fwmark for key in self.state.virtual_services or {} if key.fwmark}
+        assert balanced <= marks, balanced - marks
+
     # --- services -------------------------------------------------------------------------------------------
 
     def _manager_reload(self) -> None: ...
@@ -258,6 +282,7 @@ class Machine:
     def _reloaded(self, name: str) -> None:
         if name == "keepalived":
             self._change(virtual_services=self._tables[self.state.files[CONF].content])
+            self._assert_marked()
 
     def _change(self, **parts: object) -> None:
         self.state = replace(self.state, **parts)  # type: ignore[arg-type]

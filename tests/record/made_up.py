@@ -21,9 +21,11 @@ from lvsdeploy.record import (
 )
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
+from lvsdeploy.state.netfilter import Firewall
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
 from tests.observe.tables import tables
+from tests.state.made_up import rulesets
 
 PATHS = (
     "/etc/keepalived/keepalived.conf",
@@ -122,6 +124,7 @@ def goals(draw: st.DrawFn) -> Goal:
             routes=tuple(draw(st.lists(default_routes, max_size=2))),
             units={n: Unit(n, enabled=e, active=a) for n, (e, a) in draw(units).items()},
             virtual_services=None if table is None else {service.key: service for service in table},
+            netfilter=draw(st.none() | st.sampled_from(Firewall).flatmap(rulesets)),
         ),
         draw(st.dictionaries(names, ips, max_size=3)),
         tuple(draw(st.lists(drains, max_size=2))),

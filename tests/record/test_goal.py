@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lvsdeploy.desired import desired_goal, render_all
+from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.record import Drained, Goal, dump_goal, load_goal
 from lvsdeploy.state.facts import Facts
 from lvsdeploy.state.file import File
@@ -25,6 +26,7 @@ from lvsdeploy.state.ipvs import (
     TunnelKind,
     VirtualService,
 )
+from lvsdeploy.state.netfilter import ClampMss, Firewall, Mark, Masquerade, Ruleset
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
 from tests.desired import clusters
@@ -62,6 +64,14 @@ FULL = Goal(
                 "sip",
             )
         },
+        netfilter=Ruleset.of(
+            Firewall.IPTABLES,
+            [
+                Mark(ip_address("192.0.2.50"), Protocol.TCP, ((80, 80), (90, 95)), 7),
+                Masquerade(ip_address("192.0.2.51"), ip_network("10.2.0.0/24")),
+                ClampMss(ip_address("2001:db8::50"), 1400),
+            ],
+        ),
     ),
     {"web1": "192.0.2.11"},
     (Drained("web1", "http", "2026-11-23T15:06:34Z", "ann@desk"),),

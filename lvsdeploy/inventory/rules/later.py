@@ -51,23 +51,6 @@ def plain_ipvsadm(context: Context) -> Iterator[Hit]:
 
 
 @rule(
-    "LVS903",
-    Severity.ERROR,
-    "Services by firewall mark are not built yet.",
-    why=_WHY,
-    fix="Leave `fwmark` out: each port is a virtual service of its own then.",
-    example="""
-        services:
-          tls: {vip: 192.0.2.50, ports: [80, 443], fwmark: 7, persistence: 600, real_servers: [web1]}
-    """,
-)
-def firewall_marks(context: Context) -> Iterator[Hit]:
-    for name, entry in _mappings(context.data.get("services")):
-        if "fwmark" in entry:
-            yield Hit(("services", name, "fwmark"), f"'{name}' has a fwmark, which is not built yet")
-
-
-@rule(
     "LVS904",
     Severity.ERROR,
     "IPv6 is not built yet.",
@@ -109,20 +92,6 @@ def ipv6(context: Context) -> Iterator[Hit]:
 def sync_daemon(context: Context) -> Iterator[Hit]:
     if context.written("vrrp", "sync_daemon"):
         yield Hit(("vrrp", "sync_daemon"), "sync_daemon is not built yet")
-
-
-@rule(
-    "LVS906",
-    Severity.ERROR,
-    "Masquerading of the source in NAT is not built yet.",
-    why=_WHY,
-    fix="Leave `masquerade` out, and keep clients out of the real servers' network.",
-    example="nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}",
-)
-def masquerade(context: Context) -> Iterator[Hit]:
-    nat = context.data.get("nat")
-    if isinstance(nat, dict) and nat.get("masquerade") is True:
-        yield Hit(("nat", "masquerade"), "masquerade: true is not built yet")
 
 
 @rule(
