@@ -44,6 +44,7 @@ class Boot:
             what=[" and ".join(role for role, has in roles.items() if has)],
             scripts=[path for path, runs in scripts.items() if runs],
             director=self.director,
+            real_server=self.real_server,
             online=self.online,
             firewall=self.firewall,
         )

@@ -6,6 +6,7 @@ SIGUSR1, since 2.0.14: https://github.com/acassen/keepalived/blob/master/keepali
 
      ------< Virtual server >------
      VS VIP = 192.0.2.50, VPORT = 80          or   VS FWMARK = 7
+       Address family = inet                  (or inet6)
        protocol = TCP
        sorry server = [192.0.2.99]:tcp:80
        alive = 1                              (2.3: VS alive)
@@ -22,7 +23,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.inventory.model import IPV4, IPV6, Protocol
 from lvsdeploy.state.ipvs import ServiceKey, canonical
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _VIP = re.compile(r" VS VIP = (\S+), VPORT = (\d{1,5})")
 _MARK = re.compile(r" VS FWMARK = (\d{1,10})")
+_FAMILY = re.compile(r"   Address family = inet(6?)\b")
 _RIP = re.compile(r"   RIP = (\S+), RPORT = (\d{1,5}), WEIGHT = (-?\d{1,10})")
 _PROTOCOL = re.compile(r"   protocol = (\w+)")
 _SORRY = re.compile(r"   sorry server (?:\(duplicates rs\) )?= \[(\S+?)\]:\w+:(\d{1,5})")
@@ -97,7 +99,8 @@ def parse(text: str) -> CheckerView:
 def _key(head: str) -> ServiceKey | None:
     """None for what lvsdeploy never writes, such as a virtual server group."""
     if mark := _MARK.search(head):
-        return ServiceKey(None, "", 0, int(mark[1]))
+        family = _FAMILY.search(head)
+        return ServiceKey(None, "", 0, int(mark[1]), IPV6 if family and family[1] else IPV4)
     vip = _VIP.search(head)
     if vip is None:
         return None

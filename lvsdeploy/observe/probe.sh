@@ -589,7 +589,7 @@ if [ "$state" = differs ]; then
       case $line in
         "------< Health checkers >------") break ;;
         *"------<"* | " VS "* | "   RIP = "* | *" alive = "* | "   protocol = "* | *"quorum_state_up"* | \
-          *"sorry server"* | *"ffective weight = "*) printf "%s\n" "$line" ;;
+          "   Address family = "* | *"sorry server"* | *"ffective weight = "*) printf "%s\n" "$line" ;;
       esac
     done
   fi

@@ -6,17 +6,20 @@ and rules that go stay until it has forgotten: in between, both are there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import rules_path
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state import iptables, nft
-from lvsdeploy.state.netfilter import Firewall, Ruleset, chain_name, table_name
+from lvsdeploy.state.netfilter import ClampMss, Firewall, Mark, Masquerade, chain_name, table_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lvsdeploy.plan.context import Context
+    from lvsdeploy.state.netfilter import Rule, Ruleset
 
 
 def changes(context: Context) -> Iterator[Change]:
@@ -38,10 +41,17 @@ def changes(context: Context) -> Iterator[Change]:
         Kind.NETFILTER,
         _name(context, wanted.program),
         Action.CREATE if there is None else Action.UPDATE,
-        context.reason(as_recorded=context.as_recorded),
+        context.reason(as_recorded=_as_recorded(context)),
         "not in the kernel" if there is None else _detail(wanted, there),
         steps=tuple(_steps(context, wanted, there)),
     )
+
+
+def _as_recorded(context: Context) -> bool:
+    """Whether the very rules were declared at the last apply: their files tell."""
+    kinds = ("nft", "v4", "v6")
+    paths = {rules_path(context.cluster, kind) for kind in kinds} & context.desired.files.keys()
+    return all(context.record.digests.get(path) == context.desired.files[path].digest for path in paths)
 
 
 def _name(context: Context, program: Firewall) -> str:
@@ -62,15 +72,22 @@ def _detail(wanted: Ruleset, there: Ruleset) -> str:
 def _steps(context: Context, wanted: Ruleset, there: Ruleset | None) -> Iterator[Step]:
     going = wanted.lacks(there) if there is not None and there.program is wanted.program else ()
     if going:
-        # Of two rules for the same packets the last one counts: what is about to go.
-        yield from _loading(
-            context, Phase.NETFILTER, Ruleset.of(wanted.program, (*wanted.rules, *going)), there
-        )
+        yield from _loading(context, Phase.NETFILTER, _with(wanted, going), there)
         yield from _loading(context, Phase.RELEASE, wanted, there)
         return
     yield from _loading(context, Phase.NETFILTER, wanted, there)
     if there is not None and there.program is not wanted.program:
         yield from _removal(context, there)
+
+
+def _with(rules: Ruleset, going: Sequence[Rule]) -> Ruleset:
+    """The rules, then those that are about to go: of two marks for the same packets the last one counts."""
+    return replace(
+        rules,
+        marks=(*rules.marks, *(rule for rule in going if isinstance(rule, Mark))),
+        masquerades=(*rules.masquerades, *(rule for rule in going if isinstance(rule, Masquerade))),
+        clamps=(*rules.clamps, *(rule for rule in going if isinstance(rule, ClampMss))),
+    )
 
 
 def _loading(context: Context, phase: Phase, rules: Ruleset, there: Ruleset | None) -> Iterator[Step]:

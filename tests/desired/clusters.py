@@ -198,9 +198,7 @@ def marks() -> Cluster:
     web1 = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
     web2 = replace(WEB2, rip6=IPv6Address("2001:db8::12"))
     by_mark = service("tls", {web1: 1, web2: 3}, 0, vips=(PUBLIC, vip("2001:db8::50/128")), persistence=600)
-    api = service(
-        "api", {DB1: 1, DB2: 1}, 0, rport=8080, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT
-    )
+    api = service("api", {DB1: 1, DB2: 1}, 0, rport=8080, vip=vip("192.0.2.51/32"), mode=ForwardingMethod.NAT)
     game = service("game", {web1: 1}, 0, health_check=NoCheck())
     return cluster(
         replace(by_mark, fwmark=7, port_ranges=((80, 80), (443, 443))),

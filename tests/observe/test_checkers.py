@@ -41,6 +41,12 @@ def test_destinations_of_a_mark_have_any_port() -> None:
     assert not view.is_down(MARK, ("10.9.0.1", 0))
 
 
+def test_a_mark_has_a_view_for_each_family() -> None:
+    block = " ------< Virtual server >------\n VS FWMARK = 7\n   Address family = inet{}\n   alive = 1\n"
+    view = parse(block.format("") + block.format("6"))
+    assert list(view.services) == [MARK, ServiceKey(None, "", 0, 7, 6)]
+
+
 def test_an_older_and_a_newer_version() -> None:
     """2.0.20: no effective weight. 2.3 and later: `VS alive`, and the sorry server's own state."""
     older = """

@@ -149,6 +149,7 @@ def converged(
         routes=routes(*(_default(route) for route in desired.routes)) or actual.routes,
         units=dict(desired.units),
         virtual_services=desired.virtual_services,
+        netfilter=desired.netfilter,
     )
     return seen(cluster, host, state, facts, drained=drained)
 

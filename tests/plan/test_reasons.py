@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
 
 SHOP, API = clusters.smallest(), clusters.nat_two_directors()
+MARKS = clusters.marks()
+FEWER_MARKS = replace(MARKS, services=MARKS.services[1:])
 VIP = on("lo", "192.0.2.50/32")
 KEY, UNKNOWN = (ServiceKey(Protocol.TCP, "192.0.2.50", 80), ServiceKey(Protocol.UDP, "192.0.2.9", 53))
 NEW, DECLARED, DRIFT, LEFT_OVER, FOREIGN = Reason
@@ -116,6 +118,12 @@ REASONS: list[tuple[Kind, Action, Reason, Callable[[], Context]]] = [
         FOREIGN,
         lambda: replace(forgotten(with_file(web(), SCRIPT, content=b"theirs\n"), SCRIPT), adopt=True),
     ),
+    # netfilter rules
+    (Kind.NETFILTER, Action.CREATE, NEW, lambda: untouched(MARKS, "lvs1")),
+    (Kind.NETFILTER, Action.CREATE, DECLARED, lambda: declared_anew(lvs(), MARKS)),
+    (Kind.NETFILTER, Action.UPDATE, DECLARED, lambda: declared_anew(lvs(MARKS), FEWER_MARKS)),
+    (Kind.NETFILTER, Action.CREATE, DRIFT, lambda: changed(lvs(MARKS), netfilter=None)),
+    (Kind.NETFILTER, Action.DELETE, LEFT_OVER, lambda: given_up(lvs(MARKS))),
     # sysctls
     (Kind.SYSCTL, Action.UPDATE, NEW, lambda: untouched(SHOP, "web1")),
     (Kind.SYSCTL, Action.UPDATE, NEW, lambda: untouched(SHOP, "lvs1")),
@@ -267,6 +275,7 @@ def test_every_kind_has_every_reason_that_it_can_have() -> None:
     reasons = {kind: {r for k, _, r, _ in REASONS if k is kind} for kind in Kind}
     never = {
         Kind.PACKAGE: {DECLARED, LEFT_OVER, FOREIGN},  # is there or not, and stays when it is
+        Kind.NETFILTER: {FOREIGN},  # the table, or the chains, are ours by their names
         Kind.SYSCTL: {FOREIGN},  # a value has no writer
         Kind.ROUTE: {FOREIGN},
         Kind.UNIT: {FOREIGN},
