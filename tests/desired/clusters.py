@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory.model import (
@@ -212,6 +212,26 @@ def marks() -> Cluster:
     )
 
 
+def dual_stack() -> Cluster:
+    """Both families in DR and in NAT, on the same hosts; a default route of each is set by us."""
+    director = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
+    web = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
+    db = replace(DB1, rip6=IPv6Address("2001:db8:2::21"))
+    return cluster(
+        service("http", {web: 1}, vips=(PUBLIC, vip("2001:db8::50/128"))),
+        service(
+            "api",
+            {db: 1},
+            vips=(vip("192.0.2.51/32"), vip("2001:db8::51/128")),
+            rport=8080,
+            mode=ForwardingMethod.NAT,
+        ),
+        directors=(director,),
+        real_servers=(web, db),
+        nat=replace(INSIDE, gateway6=IPv6Interface("2001:db8:2::1/64"), configure_gateway=True),
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
     "dr-two-directors": dr_two_directors,
@@ -220,4 +240,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "mixed": mixed,
     "ipv6": six,
     "marks": marks,
+    "dual-stack": dual_stack,
 }
