@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.roles import inside_router_id, nat_in_use
+from lvsdeploy.desired.scripts import scripts_of
 from lvsdeploy.desired.table import netmask_shown
 from lvsdeploy.desired.templates import words
-from lvsdeploy.errors import LvsdeployError
+from lvsdeploy.desired.vrrp import groups_of, password_of, sync_words, timeout_words
 from lvsdeploy.inventory.model import IPV6, HttpCheck, NoCheck, TcpCheck
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         Director,
         HealthCheck,
         IPAddress,
-        IPInterface,
         Service,
     )
 
@@ -32,36 +31,6 @@ CHECK_TEMPLATES: dict[type[HealthCheck], str] = {
     HttpCheck: "keepalived/checks/http.j2",
 }
 """Health check -> its template. NoCheck has none: such a real server always counts as alive."""
-
-_PASSWORD_LENGTH = 8
-"""Longer ones are cut by keepalived, with a warning (vrrp_parser.c, vrrp_auth_pass_handler)."""
-
-
-@dataclass(frozen=True)
-class MovingAddress:
-    """An address that the MASTER holds, on `interface`."""
-
-    address: IPInterface
-    interface: str
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One vrrp_instance.
-
-    `advertised` is the address in its adverts, `others` move with it. One address is enough in the
-    adverts, and more do harm: a director drops adverts whose addresses are not exactly its own
-    (vrrp.c, vrrp_check_packet), so while directors are changed one after the other, a VIP that only one
-    of them knows would make both MASTER.
-    `tracked` are further interfaces whose failure gives the addresses to the other director.
-    """
-
-    name: str
-    state: str
-    router_id: int
-    advertised: MovingAddress
-    others: tuple[MovingAddress, ...] = ()
-    tracked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,96 +81,19 @@ class VirtualServer:
 
 def keepalived_conf(cluster: Cluster, director: Director, templates: Templates) -> bytes:
     """A director's keepalived.conf. LvsdeployError for what keepalived cannot do."""
+    groups = groups_of(cluster, director)
     return templates.render(
         "keepalived/keepalived.conf.j2",
         cluster=cluster,
         director=director,
-        instances=_instances(cluster, director),
-        peers=_peers(cluster, director),
-        password=_password(cluster),
-        version=_version(cluster),
+        groups=groups,
+        track_scripts=cluster.vrrp.track_scripts,
+        scripts=bool(scripts_of(cluster)),
+        sync_words=sync_words(cluster, groups),
+        timeouts=timeout_words(cluster),
+        password=password_of(cluster),
         virtual_servers=_virtual_servers(cluster),
     )
-
-
-def _instances(cluster: Cluster, director: Director) -> tuple[Instance, ...]:
-    state = _first_state(cluster, director)
-    moving = [MovingAddress(v.address, v.interface or director.interface) for v in cluster.vips]
-    # The adverts travel between the DIPs, so they carry an address of the DIPs' family.
-    advertised = next((m for m in moving if m.address.version == director.dip.version), None)
-    if advertised is None:
-        raise LvsdeployError(
-            f"cluster {cluster.name} has no VIP of its directors' address family (IPv{director.dip.version})",
-            hint="Declare DIPs (`dip:`) of the VIPs' family.",
-        )
-    others = sorted(
-        (m for m in moving if m != advertised), key=lambda m: (m.address.version, int(m.address.ip))
-    )
-    outside = Instance(
-        name=f"{cluster.name}-outside",
-        state=state,
-        router_id=cluster.vrrp.virtual_router_id,
-        advertised=advertised,
-        others=tuple(others),
-        tracked=_tracked(director, moving),
-    )
-    nat = nat_in_use(cluster)
-    if nat is None:
-        return (outside,)
-    gateway = MovingAddress(nat.gateway, nat.interface)
-    inside = Instance(
-        name=f"{cluster.name}-inside",
-        state=state,
-        router_id=inside_router_id(cluster),
-        advertised=gateway,
-        tracked=_tracked(director, [gateway]),
-    )
-    return (outside, inside)
-
-
-def _tracked(director: Director, moving: list[MovingAddress]) -> tuple[str, ...]:
-    return tuple(sorted({m.interface for m in moving} - {director.interface}))
-
-
-def _first_state(cluster: Cluster, director: Director) -> str:
-    """MASTER for the director that is to be it. nopreempt wants BACKUP on all (keepalived.conf(5))."""
-    if not cluster.vrrp.preempt:
-        return "BACKUP"
-    highest = max(cluster.directors, key=lambda d: d.priority)  # of equals, the first
-    return "MASTER" if director == highest else "BACKUP"
-
-
-def _peers(cluster: Cluster, director: Director) -> tuple[IPAddress, ...]:
-    """The other directors' DIPs; empty for multicast.
-
-    A director alone has no peers and sends by multicast, which nobody answers: a second director can
-    be added without touching what a VIP hangs on.
-    """
-    if not cluster.vrrp.unicast:
-        return ()
-    return tuple(sorted((d.dip for d in cluster.directors if d != director), key=str))
-
-
-def _password(cluster: Cluster) -> str | None:
-    if cluster.vrrp.password is None:
-        return None
-    password = cluster.vrrp.password.reveal()
-    if len(password.encode()) > _PASSWORD_LENGTH:
-        raise LvsdeployError(
-            f"the VRRP password has more than {_PASSWORD_LENGTH} characters",
-            hint="VRRP has no room for more, and keepalived would cut it.",
-        )
-    if _version(cluster) is not None:
-        raise LvsdeployError(
-            "a VRRP password needs `advert_interval` in whole seconds",
-            hint="Fractions need VRRP version 3, which has no passwords (RFC 5798).",
-        )
-    return password
-
-
-def _version(cluster: Cluster) -> int | None:
-    """VRRP version to ask for: 2, the default, has whole seconds only."""
-    return None if float(cluster.vrrp.advert_interval).is_integer() else 3
 
 
 def _virtual_servers(cluster: Cluster) -> tuple[VirtualServer, ...]:

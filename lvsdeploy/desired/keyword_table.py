@@ -104,9 +104,9 @@ BLOCKS: dict[str, tuple[Row, ...]] = {
         _by("vrrp.garp.interval", "vrrp_garp_interval vrrp_gna_interval"),
         _by("ipvs.timeouts", "lvs_timeouts"),
         _by("vrrp.sync_daemon", "lvs_sync_daemon"),
-        _by("vrrp.track_scripts.NAME.user", "script_user"),
+        _own("root, for scripts whose entry has no `user`", "script_user"),
         _own("scripts run as root only where nobody else may write them", "enable_script_security"),
-        _by("vrrp.version", "vrrp_version"),
+        _not("Written for each instance: vrrp.version.", "vrrp_version"),
         _not(
             "Names of processes are keepalived's own: what watches them finds them by these.",
             "process_names process_name vrrp_process_name checker_process_name lvs_process_name "
@@ -388,7 +388,7 @@ BLOCKS: dict[str, tuple[Row, ...]] = {
         _by("vrrp.track_interfaces", "track_interface"),
         _by("vrrp.track_scripts", "track_script"),
         _by("vips, services.NAME.vip", "virtual_ipaddress virtual_ipaddress_excluded"),
-        _by("vrrp.vmac", "use_vmac vmac_xmit_base"),
+        _by("vrrp.vmac", "use_vmac vmac_xmit_base use_vmac_addr"),
         _by("vrrp.notify.master", "notify_master"),
         _by("vrrp.notify.backup", "notify_backup"),
         _by("vrrp.notify.fault", "notify_fault"),
@@ -406,7 +406,7 @@ BLOCKS: dict[str, tuple[Row, ...]] = {
             "dont_track_primary",
         ),
         _not(_TRACK, "track_file track_process track_bfd track_src_ip"),
-        _not("VIPs on interfaces of their own for each VRRP group: vrrp.vmac.", "use_vmac_addr use_ipvlan"),
+        _not("VIPs on interfaces of their own for each VRRP group: vrrp.vmac.", "use_ipvlan"),
         _not(
             "The multicast groups and addresses are those of the RFCs; unicast is the default.",
             "mcast_src_ip mcast_dst_ip unicast_ttl",

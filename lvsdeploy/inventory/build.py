@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lvsdeploy.inventory import build_codes, text_codes
 from lvsdeploy.inventory.addresses import NotAnAddress, parse_host
 from lvsdeploy.inventory.build_services import build_services
+from lvsdeploy.inventory.build_vrrp import build_ipvs, build_vrrp
 from lvsdeploy.inventory.draft import Draft
 from lvsdeploy.inventory.model import (
     IPV6,
@@ -24,10 +25,8 @@ from lvsdeploy.inventory.model import (
     Service,
     SshSettings,
     Vip,
-    Vrrp,
 )
-from lvsdeploy.inventory.registry import Code, Context
-from lvsdeploy.inventory.secrets import read_secret, vrrp_password
+from lvsdeploy.inventory.registry import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,8 +62,9 @@ def build(
         services=services,
         vips=_used(services),
         engine=Engine(engine) if engine in tuple(Engine) else Engine.KEEPALIVED,
-        vrrp=_vrrp(draft),
+        vrrp=build_vrrp(draft),
         nat=_nat(draft),
+        ipvs=build_ipvs(draft),
         groups=tuple(draft.groups.items()),
         source=document.file,
         ssh=_ssh(draft, {}, ()) or SshSettings(),
@@ -222,32 +222,8 @@ def _vips(draft: Draft) -> None:
             summary = f"'{name}' has the address of '{seen[address.ip]}', {address.ip}"
             draft.tell(build_codes.TWO_PREFIXES, (*path, "address"), summary)
         seen.setdefault(address.ip, name)
-        draft.vips[name] = Vip(address, entry.get("interface"), name, path)
-
-
-def _vrrp(draft: Draft) -> Vrrp:
-    given = draft.section("vrrp")
-    path = ("vrrp", "password")
-    password = None
-    if "password" in given:
-
-        def tell(code: Code, summary: str) -> None:
-            draft.tell(code, path, summary)
-
-        value = read_secret(
-            given["password"],
-            environ=draft.environ,
-            resolve=lambda text: draft.file(text, (*path, "file")),
-            tell=tell,
-        )
-        password = vrrp_password(value, tell) if value is not None else None
-    return Vrrp(
-        virtual_router_id=given.get("virtual_router_id", 51),
-        advert_interval=float(given.get("advert_interval", 1)),
-        preempt=given.get("preempt", True),
-        unicast=given.get("unicast", True),
-        password=password,
-    )
+        group = entry.get("group", "")
+        draft.vips[name] = Vip(address, entry.get("interface"), name, path, group)
 
 
 def _nat(draft: Draft) -> Nat | None:

@@ -157,10 +157,92 @@ class Vip:
     interface: str | None = None  # on the directors; None: the director's own `interface`
     name: str | None = None
     path: tuple[str, ...] = ()
+    group: str = ""  # of `vrrp.groups`; "" for the one of all VIPs without a group
 
     @property
     def ip(self) -> IPAddress:
         return self.address.ip
+
+
+@dataclass(frozen=True)
+class TrackedInterface:
+    """An interface that VRRP watches. `weight` 0: without it the director gives up its VIPs."""
+
+    interface: str
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class TrackScript:
+    """A program that VRRP runs again and again. Times are seconds. `weight` as of an interface."""
+
+    name: str
+    path: str
+    arguments: tuple[str, ...] = ()
+    interval: int = 1
+    timeout: int | None = None  # None: keepalived's, the interval
+    rise: int = 1
+    fall: int = 1
+    weight: int = 0
+    user: str | None = None  # None: root
+
+
+@dataclass(frozen=True)
+class Garp:
+    """How often a MASTER says where its VIPs are. Times are seconds; None: as keepalived does by itself."""
+
+    delay: int = 2
+    repeat: int | None = None
+    refresh: int = 60
+    refresh_repeat: int | None = None
+    interval: float | None = None
+    lower_prio_delay: int | None = None
+    lower_prio_repeat: int | None = None
+
+
+@dataclass(frozen=True)
+class VrrpNotify:
+    """Programs of the directors that are run when VRRP's state changes."""
+
+    master: str | None = None
+    backup: str | None = None
+    fault: str | None = None
+    stop: str | None = None
+    any: str | None = None
+    user: str | None = None  # None: root
+
+    def scripts(self) -> tuple[tuple[str, str], ...]:
+        """(what happened, the program) of those that are declared."""
+        named = (
+            ("master", self.master),
+            ("backup", self.backup),
+            ("fault", self.fault),
+            ("stop", self.stop),
+            ("any", self.any),
+        )
+        return tuple((name, path) for name, path in named if path is not None)
+
+
+@dataclass(frozen=True)
+class VrrpGroup:
+    """Several VIPs with a virtual router and a MASTER of their own. `master` None: as priorities say."""
+
+    name: str
+    virtual_router_id: int
+    master: str | None = None
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SyncDaemonOptions:
+    """How directors copy their connections to each other; None: the kernel's own default."""
+
+    interface: str
+    syncid: int
+    max_length: int | None = None  # bytes
+    port: int | None = None
+    group: IPAddress | None = None
+    ttl: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +255,45 @@ class Vrrp:
     unicast: bool = True
     password: Secret | None = None
     path: tuple[str, ...] = ("vrrp",)
+    version: int | None = None  # 2 or 3; None: what the family and the interval need
+    preempt_delay: float = 0.0  # seconds
+    track_interfaces: tuple[TrackedInterface, ...] = ()
+    track_scripts: tuple[TrackScript, ...] = ()
+    garp: Garp = Garp()
+    notify: VrrpNotify = VrrpNotify()
+    vmac: bool = False
+    groups: tuple[VrrpGroup, ...] = ()
+    sync_daemon: SyncDaemonOptions | None = None
+
+    def group(self, name: str) -> VrrpGroup | None:
+        """A group by its name; None for the one of all VIPs without a group."""
+        return next((group for group in self.groups if group.name == name), None)
+
+
+@dataclass(frozen=True)
+class IpvsTimeouts:
+    """How long a director remembers an idle connection, in seconds; None leaves it alone."""
+
+    tcp: int | None = None
+    tcp_fin: int | None = None
+    udp: int | None = None
+
+    def given(self) -> dict[str, int]:
+        """Those that are declared, by name."""
+        named = {"tcp": self.tcp, "tcp_fin": self.tcp_fin, "udp": self.udp}
+        return {name: seconds for name, seconds in named.items() if seconds is not None}
+
+
+@dataclass(frozen=True)
+class Ipvs:
+    """The directors' IPVS itself. `sysctls`: (NAME of net.ipv4.vs.NAME, value), sorted.
+
+    A value is a number, or a text where the kernel has several: `sync_threshold` ("3 50"), `est_cpulist`.
+    """
+
+    timeouts: IpvsTimeouts = IpvsTimeouts()
+    sysctls: tuple[tuple[str, int | str], ...] = ()
+    path: tuple[str, ...] = ("ipvs",)
 
 
 @dataclass(frozen=True)
@@ -365,6 +486,7 @@ class Cluster:
     engine: Engine = Engine.KEEPALIVED
     vrrp: Vrrp = Vrrp()
     nat: Nat | None = None
+    ipvs: Ipvs = Ipvs()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = ""  # the inventory's file name as the user gave it
     ssh: SshSettings = SshSettings()  # how a host is reached that says nothing of its own

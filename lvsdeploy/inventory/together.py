@@ -82,12 +82,13 @@ def _router_ids(first: Loaded, second: Loaded) -> Iterator[Finding]:
 
 
 def router_ids(cluster: Cluster) -> tuple[int, ...]:
-    """The virtual router ids a cluster uses: NAT has a second VRRP group, for the inside gateway.
+    """The virtual router ids a cluster uses: of each group of VIPs, and NAT's inside gateway has its own.
 
     A lone director has nobody to advertise to, but takes its ids all the same: a second one may come.
     """
     outside = cluster.vrrp.virtual_router_id
-    return (outside, outside + 1) if cluster.nat and len(cluster.directors) > 1 else (outside,)
+    inside = (outside + 1,) if cluster.nat and len(cluster.directors) > 1 else ()
+    return (outside, *inside, *(group.virtual_router_id for group in cluster.vrrp.groups))
 
 
 def _dips(cluster: Cluster) -> set[IPAddress]:

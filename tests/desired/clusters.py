@@ -12,7 +12,10 @@ from lvsdeploy.inventory.model import (
     Destination,
     Director,
     ForwardingMethod,
+    Garp,
     HttpCheck,
+    Ipvs,
+    IpvsTimeouts,
     Nat,
     NoCheck,
     Pool,
@@ -22,9 +25,14 @@ from lvsdeploy.inventory.model import (
     Secret,
     Service,
     SorryServer,
+    SyncDaemonOptions,
     TcpCheck,
+    TrackedInterface,
+    TrackScript,
     Vip,
     Vrrp,
+    VrrpGroup,
+    VrrpNotify,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +42,8 @@ LVS1 = Director("lvs1", "192.0.2.2", ip_address("192.0.2.2"), "eth0", 150)
 LVS2 = Director("lvs2", "192.0.2.3", ip_address("192.0.2.3"), "eth0", 100)
 WEB1 = RealServer("web1", "192.0.2.11", ip_address("192.0.2.11"), interface="eth0")
 WEB2 = RealServer("web2", "192.0.2.12", ip_address("192.0.2.12"))
+BOTH1 = replace(LVS1, dip6=ip_address("2001:db8::2"))
+BOTH2 = replace(LVS2, dip6=ip_address("2001:db8::3"))
 DB1 = RealServer("db1", "10.2.0.21", ip_address("10.2.0.21"))
 DB2 = RealServer("db2", "10.2.0.22", ip_address("10.2.0.22"), managed=False)
 INSIDE = Nat(ip_interface("10.2.0.1/24"), "eth1")
@@ -183,7 +193,7 @@ def six() -> Cluster:
     return cluster(
         service("http", {WEB1: 1}),
         service("http6", {web6: 1}, vip=vip("2001:db8::50/128")),
-        directors=(LVS1, LVS2),
+        directors=(BOTH1, BOTH2),
         real_servers=(WEB1, web6),
     )
 
@@ -212,23 +222,53 @@ def marks() -> Cluster:
     )
 
 
-def dual_stack() -> Cluster:
-    """Both families in DR and in NAT, on the same hosts; a default route of each is set by us."""
-    director = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
-    web = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
-    db = replace(DB1, rip6=IPv6Address("2001:db8:2::21"))
+def both_families() -> Cluster:
+    """Both families outside and inside, three instances that move together, all reactions declared."""
+    nat = service("api", {DB1: 1}, mode=ForwardingMethod.NAT)
+    six = vip("2001:db8::50/64")
+    db6 = RealServer("db6", "fd00:2::21", ip_address("fd00:2::21"))
     return cluster(
-        service("http", {web: 1}, vips=(PUBLIC, vip("2001:db8::50/128"))),
-        service(
-            "api",
-            {db: 1},
-            vips=(vip("192.0.2.51/32"), vip("2001:db8::51/128")),
-            rport=8080,
-            mode=ForwardingMethod.NAT,
+        nat,
+        service("api6", {db6: 1}, vip=six, mode=ForwardingMethod.NAT),
+        service("more6", {db6: 1}, 443, vip=vip("2001:db8::51/64"), mode=ForwardingMethod.NAT),
+        directors=(BOTH1, BOTH2),
+        real_servers=(DB1, db6),
+        nat=replace(INSIDE, gateway6=IPv6Interface("fd00:2::1/64")),
+        vrrp=Vrrp(
+            preempt_delay=30,
+            track_interfaces=(TrackedInterface("eth3"), TrackedInterface("eth4", -20)),
+            track_scripts=(
+                TrackScript("resolver", "/usr/bin/test", ("--deep", "-n", "3"), 5, 2, 2, 3, -60, "nobody"),
+                TrackScript("plain", "/bin/true"),
+            ),
+            notify=VrrpNotify("/bin/true", "/bin/echo", "/bin/cat", "/bin/id", "/bin/ls", "daemon"),
+            garp=Garp(1, 3, 0, 2, 0.05, 10, 1),
+            sync_daemon=SyncDaemonOptions("eth1", 7, 1400, 8849, ip_address("224.0.0.99"), 2),
         ),
-        directors=(director,),
-        real_servers=(web, db),
-        nat=replace(INSIDE, gateway6=IPv6Interface("2001:db8:2::1/64"), configure_gateway=True),
+        ipvs=Ipvs(
+            IpvsTimeouts(3600, 60, 30),
+            (("conntrack", 1), ("expire_nodest_conn", 0), ("sync_threshold", "3 10")),
+        ),
+    )
+
+
+def active_active() -> Cluster:
+    """Two groups of VIPs, each with its MASTER; on virtual interfaces; a VIP elsewhere; VRRP version 3."""
+    blue = replace(vip("192.0.2.60/24"), group="blue")
+    away = replace(vip("198.51.100.60/24", "eth0.100"), group="blue")
+    return cluster(
+        service("http", {WEB1: 1}),
+        service("blue", {WEB2: 1}, vips=(blue, away)),
+        directors=(LVS1, LVS2),
+        vrrp=Vrrp(
+            vmac=True,
+            version=3,
+            groups=(VrrpGroup("blue", 53, "lvs2"), VrrpGroup("unused", 54)),
+            track_interfaces=(TrackedInterface("eth3", 10),),
+            notify=VrrpNotify(any="/bin/echo"),
+            sync_daemon=SyncDaemonOptions("eth0", 51),
+        ),
+        ipvs=Ipvs(IpvsTimeouts(udp=30)),
     )
 
 
@@ -240,5 +280,6 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "mixed": mixed,
     "ipv6": six,
     "marks": marks,
-    "dual-stack": dual_stack,
+    "both-families": both_families,
+    "active-active": active_active,
 }

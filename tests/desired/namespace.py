@@ -37,10 +37,7 @@ def run(
             f"ip link set {shlex.quote(interface)} up",
             f"ip link set peer{number} up",
         ]
-    lines += [
-        f"ip address add {shlex.quote(address)} dev {shlex.quote(interface)}"
-        for interface, address in addresses
-    ]
+    lines += [f"ip address add {address} dev {shlex.quote(interface)}" for interface, address in addresses]
     script = "\n".join([*lines, "set +e", *commands])
     return subprocess.run(
         ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=60

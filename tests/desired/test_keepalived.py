@@ -18,6 +18,7 @@ from lvsdeploy.inventory.model import (
     Protocol,
     Scheduler,
     Secret,
+    SyncDaemonOptions,
     Vrrp,
 )
 from lvsdeploy.state.facts import Facts
@@ -39,14 +40,16 @@ def text(cluster: Cluster, director: str = "lvs1") -> str:
 def assert_accepted(file: Path) -> None:
     """`keepalived -t` takes the file and says nothing: it only warns about much that it then ignores."""
     content = file.read_text()
-    interfaces = sorted(set(re.findall(r"(?:interface|dev) (\S+)$", content, re.MULTILINE)))
-    interfaces += re.findall(r"track_interface \{\n\s+(\S+)", content)
-    (dip,) = set(re.findall(r"unicast_src_ip (\S+)", content)) or {"192.0.2.2"}
+    interfaces = set(re.findall(r"(?:interface|dev|lvs_sync_daemon) (\S+)(?: .*)?$", content, re.MULTILINE))
+    for block in re.findall(r"track_interface \{\n(.*?)\}", content, re.DOTALL):
+        interfaces.update(line.split()[0] for line in block.splitlines() if line.strip())
+    interfaces.discard("{")
+    dips = set(re.findall(r"unicast_src_ip (\S+)", content)) or {"192.0.2.2"}
     main = re.findall(r"^    interface (\S+)$", content, re.MULTILINE)[0]
     result = namespace.run(
-        [f"exec keepalived --config-test --use-file {file}"],
-        interfaces=dict.fromkeys(interfaces),
-        addresses=[(main, f"{dip}/24")],
+        ["trap '' TERM", f"exec keepalived --config-test --use-file {file}"],
+        interfaces=sorted(interfaces),
+        addresses=[(main, f"{dip}/64 nodad" if ":" in dip else f"{dip}/24") for dip in dips],
     )
     assert (result.stdout + result.stderr, result.returncode) == ("", 0)
 
@@ -184,7 +187,8 @@ def test_the_guard_does_not_tell_a_secret() -> None:
     ("vrrp", "words"),
     [
         (Vrrp(password=Secret("ninechars")), "more than 8"),
-        (Vrrp(password=Secret("x"), advert_interval=0.5), "whole seconds"),
+        (Vrrp(password=Secret("x"), advert_interval=0.5), "version 3 has no passwords"),
+        (Vrrp(password=Secret("x"), version=3), "version 3 has no passwords"),
     ],
 )
 def test_what_vrrp_cannot_do(vrrp: Vrrp, words: str) -> None:
@@ -198,6 +202,44 @@ def test_what_is_not_built_is_refused() -> None:
     tunnel = clusters.service("http", {clusters.WEB1: 1}, mode=ForwardingMethod.TUN)
     with pytest.raises(LvsdeployError, match="tun"):
         text(clusters.cluster(tunnel))
-    six = replace(clusters.LVS1, dip=ip_address("2001:db8::2"))
-    with pytest.raises(LvsdeployError, match="no VIP of its directors' address family"):
-        text(replace(clusters.smallest(), directors=(six,)))
+
+
+def test_a_family_without_a_dip_on_each_director_is_refused() -> None:
+    both = clusters.six()
+    without = replace(both, directors=(clusters.BOTH1, clusters.LVS2))
+    with pytest.raises(LvsdeployError, match="lvs2 has no DIP of IPv6"):
+        text(without)
+    assert "unicast" not in text(replace(without, vrrp=Vrrp(unicast=False)))
+    assert "shop-outside6" in text(replace(without, directors=(clusters.LVS1,)))
+
+
+def test_the_master_of_a_group_has_the_highest_priority_and_the_others_keep_their_order() -> None:
+    third = replace(clusters.LVS2, name="lvs3", dip=ip_address("192.0.2.4"), priority=50)
+    cluster = replace(clusters.active_active(), directors=(clusters.LVS1, clusters.LVS2, third))
+    group = replace(cluster.vrrp.groups[0], master="lvs3")
+    cluster = replace(cluster, vrrp=replace(cluster.vrrp, groups=(group,)))
+    found = {
+        director.name: re.findall(
+            r"state (\S+)|^    priority (\d+)$", text(cluster, director.name), re.MULTILINE
+        )
+        for director in cluster.directors
+    }
+    words = {name: [state or number for state, number in lines] for name, lines in found.items()}
+    assert words == {
+        "lvs1": ["MASTER", "150", "BACKUP", "100"],
+        "lvs2": ["BACKUP", "100", "BACKUP", "50"],
+        "lvs3": ["BACKUP", "50", "MASTER", "150"],
+    }
+
+
+def test_weights_stand_where_keepalived_looks_at_them() -> None:
+    """Of an instance in a sync group it ignores them."""
+    blocks = re.findall(r"^vrrp_instance .*?^\}$", text(clusters.both_families()), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    assert not [block for block in blocks if "weight" in block or "notify" in block]
+
+
+def test_sync_daemon_of_one_group_is_its_masters_and_of_several_both() -> None:
+    one = replace(clusters.smallest(), vrrp=Vrrp(sync_daemon=SyncDaemonOptions("eth0", 51)))
+    assert "    lvs_sync_daemon eth0 shop-outside id 51\n" in text(one)
+    assert "    lvs_sync_daemon eth0 id 51\n" in text(clusters.active_active())

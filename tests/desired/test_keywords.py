@@ -26,17 +26,6 @@ bfd_instance min_tx
 bfd_instance multiplier
 bfd_instance neighbor_ip
 bfd_instance source_ip
-global_defs enable_script_security
-global_defs lvs_sync_daemon
-global_defs lvs_timeouts
-global_defs script_user
-global_defs vrrp_garp_interval
-global_defs vrrp_garp_lower_prio_delay
-global_defs vrrp_garp_lower_prio_repeat
-global_defs vrrp_garp_master_refresh_repeat
-global_defs vrrp_garp_master_repeat
-global_defs vrrp_gna_interval
-global_defs vrrp_version
 track_file
 track_file file
 virtual_server flag-1
@@ -44,7 +33,6 @@ virtual_server flag-2
 virtual_server flag-3
 virtual_server hysteresis
 virtual_server inhibit_on_failure
-virtual_server ip_family
 virtual_server mh-fallback
 virtual_server mh-port
 virtual_server omega
@@ -129,30 +117,11 @@ virtual_server real_server uthreshold
 virtual_server sorry_server_inhibit
 virtual_server virtualhost
 virtual_server_group
-vrrp_instance notify
 vrrp_instance notify_backup
 vrrp_instance notify_fault
 vrrp_instance notify_master
 vrrp_instance notify_stop
-vrrp_instance preempt_delay
 vrrp_instance track_script
-vrrp_instance use_vmac
-vrrp_instance vmac_xmit_base
-vrrp_script
-vrrp_script fall
-vrrp_script interval
-vrrp_script rise
-vrrp_script script
-vrrp_script timeout
-vrrp_script user
-vrrp_script weight
-vrrp_sync_group notify
-vrrp_sync_group notify_backup
-vrrp_sync_group notify_fault
-vrrp_sync_group notify_master
-vrrp_sync_group notify_stop
-vrrp_sync_group track_interface
-vrrp_sync_group track_script
 """
 """Blocks and keywords that are to be written, and whose templates are not there yet."""
 

@@ -33,6 +33,26 @@ real_servers:
 NAT = "nat: {gateway: 10.2.0.1/24, interface: eth1}\n" + INSIDE
 
 
+SIX = """
+vips:
+  six: {address: "2001:db8::50/64"}
+real_servers:
+  web1: {address: 192.0.2.11, rip6: "2001:db8::11"}
+  web2: {address: 192.0.2.12, rip6: "2001:db8::12"}
+services:
+  http: {vip: six, port: 80, real_servers: [web1, web2]}
+"""
+BOTH = """
+directors:
+  lvs1: {address: 192.0.2.2, dip6: "2001:db8::2", interface: eth0}
+  lvs2: {address: 192.0.2.3, dip6: "2001:db8::3", interface: eth0}
+"""
+GROUPS = """
+vrrp: {groups: {blue: {virtual_router_id: 53, master: lvs2}}}
+vips: {blue: {address: 192.0.2.51, group: blue}}
+"""
+
+
 def service(text: str, servers: str = "[web1, web2]") -> str:
     """A `services` section with one service: `text` are its further keys."""
     return f"services:\n  http: {{vip: 192.0.2.50, real_servers: {servers}, {text}}}\n"
@@ -167,6 +187,47 @@ RULES = {
     "LVS214": (
         "vips: {spare: {address: 192.0.2.60}}\n",
         "vips: {used: {address: 192.0.2.50}}\n",
+    ),
+    "LVS215": (
+        SIX + BOTH.replace(', dip6: "2001:db8::3"', ""),
+        SIX + BOTH,
+    ),
+    "LVS216": (
+        "vrrp: {advert_interval: 0.5, password: {env: VRRP_PASSWORD}}\n",
+        "vrrp: {advert_interval: 2, password: {env: VRRP_PASSWORD}}\n",
+    ),
+    "LVS217": (
+        NAT + GROUPS + "services:\n  a: {vip: blue, port: 80, mode: nat, real_servers: [web1]}\n",
+        GROUPS + "services:\n  a: {vip: blue, port: 80, mode: dr, real_servers: [web1]}\n",
+    ),
+    "LVS218": (
+        "vrrp: {virtual_router_id: 52, groups: {blue: {virtual_router_id: 53}}}\n" + NAT,
+        "vrrp: {virtual_router_id: 52, groups: {blue: {virtual_router_id: 53}}}\n",
+    ),
+    "LVS219": (
+        "vrrp: {preempt: false, preempt_delay: 60}\n",
+        "vrrp: {preempt: false, preempt_delay: 0}\n",
+    ),
+    "LVS220": (
+        "vrrp: {version: 2, advert_interval: 1.5}\n",
+        "vrrp: {version: 3, advert_interval: 1.5}\n",
+    ),
+    "LVS221": (
+        GROUPS,
+        GROUPS + "services:\n  a: {vip: blue, port: 80, real_servers: [web1]}\n",
+    ),
+    "LVS222": (
+        (
+            "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}\n"
+            + INSIDE
+            + service("port: 80, mode: nat")
+            + "ipvs: {sysctls: {conntrack: false}}\n"
+        ),
+        NAT + service("port: 80, mode: nat") + "ipvs: {sysctls: {conntrack: false}}\n",
+    ),
+    "LVS223": (
+        'ipvs: {sysctls: {sync_threshold: "50 50"}}\n',
+        'ipvs: {sysctls: {sync_threshold: "50 51"}}\n',
     ),
     "LVS301": (
         service("port: 80", "[{name: web1, weight: 0}]"),

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from lvsdeploy.inventory.rules import checks, forwarding, hosts, later, nat, schedulers, services, vips, vrrp
+from lvsdeploy.inventory.rules import (
+    checks,
+    forwarding,
+    hosts,
+    ipvs,
+    later,
+    nat,
+    schedulers,
+    services,
+    vips,
+    vrrp,
+)
 
-__all__ = ["checks", "forwarding", "hosts", "later", "nat", "schedulers", "services", "vips", "vrrp"]
+__all__ = ["checks", "forwarding", "hosts", "ipvs", "later", "nat", "schedulers", "services", "vips", "vrrp"]
