@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired.firewall import masquerades
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
-from lvsdeploy.desired.roles import nat_in_use
+from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
 from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.sysctl import conf, ipvs
+from lvsdeploy.state.sysctl import in_file, ipvs, split
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import Cluster, Director
@@ -31,9 +31,16 @@ def director_modules(cluster: Cluster) -> tuple[str, ...]:
 
 
 def director_state(
-    cluster: Cluster, director: Director, templates: Templates, table: Mapping[ServiceKey, VirtualService]
+    cluster: Cluster,
+    director: Director,
+    templates: Templates,
+    table: Mapping[ServiceKey, VirtualService],
+    actual: HostState | None = None,
 ) -> HostState:
-    """A keepalived with its configuration, the IPVS `table` it makes, and the sysctls of both."""
+    """A keepalived with its configuration, the IPVS `table` it makes, and the sysctls of both.
+
+    `actual` tells which interfaces have their IPv6 routes from advertisements.
+    """
     secret = cluster.vrrp.password is not None
     configuration = File(
         path=KEEPALIVED_CONF,
@@ -41,7 +48,7 @@ def director_state(
         mode=0o600 if secret else 0o644,
         secret=secret,
     )
-    routing, balancing = _routing(cluster, director), _balancing(cluster)
+    routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
     sysctls = {**routing, **balancing}
     files = [
         configuration,
@@ -51,8 +58,10 @@ def director_state(
             content=templates.render(
                 "sysctl/director.conf.j2",
                 cluster=cluster.name,
-                redirect_keys=[_in_file(key) for key in routing if key != _FORWARD],
-                nat=bool(routing),
+                redirect_keys=_named(routing, "send_redirects"),
+                advertised_keys=_named(routing, "accept_ra"),
+                forwards=FORWARD in routing,
+                forwards_sixth=FORWARD_SIXTH in routing,
                 reuse_mode=balancing.get(_REUSE_MODE),
                 conntrack=_CONNTRACK in balancing,
             ),
@@ -67,7 +76,6 @@ def director_state(
     )
 
 
-_FORWARD = "net.ipv4.ip_forward"
 _NO_DESTINATION = ipvs("expire_nodest_conn")
 _REUSE_MODE = ipvs("conn_reuse_mode")
 _RESCHEDULE_CLOSING = 3
@@ -91,21 +99,6 @@ def _balancing(cluster: Cluster) -> dict[str, int]:
     return sysctls
 
 
-def _routing(cluster: Cluster, director: Director) -> dict[str, int]:
-    """What routing the two ways of NAT takes; nothing without NAT."""
-    nat = nat_in_use(cluster)
-    if nat is None:
-        return {}
-    vips = [vip for s in cluster.services if s.mode is ForwardingMethod.NAT for vip in s.vips]
-    interfaces = {director.interface, nat.interface, *(v.interface for v in vips if v.interface)}
-    redirects = [conf(name, "send_redirects") for name in ("all", *sorted(interfaces))]
-    return {_FORWARD: 1, **dict.fromkeys(redirects, 0)}
-
-
-def _in_file(key: str) -> str:
-    """A key as sysctl.d(5) takes it: with slashes when an interface's name has dots of its own."""
-    prefix, _, rest = key.partition("net.ipv4.conf.")
-    interface, _, name = rest.rpartition(".")
-    if prefix or "." not in interface:
-        return key
-    return f"net/ipv4/conf/{interface}/{name}"
+def _named(sysctls: Iterable[str], name: str) -> list[str]:
+    """The keys of one name, of any interface, as they stand in a file."""
+    return [in_file(key) for key in sysctls if (split(key) or ("", ""))[1] == name]

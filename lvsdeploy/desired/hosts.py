@@ -22,6 +22,7 @@ from lvsdeploy.desired.paths import (
 )
 from lvsdeploy.desired.real_server import real_server_state
 from lvsdeploy.desired.roles import Roles, route_is_managed
+from lvsdeploy.desired.routing import routing_sysctls
 from lvsdeploy.desired.table import expected_table
 from lvsdeploy.desired.templates import Templates
 from lvsdeploy.desired.variant import Variant
@@ -119,12 +120,12 @@ class _Hosts:
         self.cluster = cluster
         self.roles = Roles(cluster)
         self._templates = templates
-        self._directors: dict[str, HostState] = {}
+        self._directors: dict[tuple[str, tuple[str, ...]], HostState] = {}
 
     def state(self, name: str, variant: Variant, actual: HostState | None = None) -> HostState:
         host = self.roles.find(name)
         if isinstance(host, Director):
-            return with_script(self._director(host), self.cluster, self._templates, variant)
+            return with_script(self._director(host, actual), self.cluster, self._templates, variant)
         return real_server_state(self.roles, host, self._templates, variant.manager, actual)
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
@@ -148,12 +149,14 @@ class _Hosts:
                 paths[path][file.digest] = file.content
         return paths
 
-    def _director(self, director: Director) -> HostState:
-        """A director's state, but for what it starts at boot: that depends on nothing that is found there."""
-        if director.name not in self._directors:
-            state = director_state(self.cluster, director, self._templates, self._table)
-            self._directors[director.name] = state
-        return self._directors[director.name]
+    def _director(self, director: Director, actual: HostState | None = None) -> HostState:
+        """A director's state, but for what it starts at boot: what is found there counts in sysctls alone."""
+        key = director.name, tuple(routing_sysctls(self.cluster, director, actual))
+        if key not in self._directors:
+            self._directors[key] = director_state(
+                self.cluster, director, self._templates, self._table, actual
+            )
+        return self._directors[key]
 
     @cached_property
     def _table(self) -> Mapping[ServiceKey, VirtualService]:

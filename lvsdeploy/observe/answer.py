@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import AnswerInvalid
+from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.observe import (
     checkers,
     connections,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.unit import Unit
 
 _SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
+_SIXTH = ("forwarding", "accept_ra", "disable_ipv6")
 _NO_TABLE = {
     "refused": "only root may read the IPVS table",
     "lacking": "the kernel has IPVS, and ipvsadm is not installed",
@@ -188,10 +190,11 @@ class _Reader:
             if words[0] == "vs":
                 values[ipvs(words[1])] = int(words[2])
                 continue
-            *numbers, interface = words
-            for name, number in zip(_SYSCTLS, numbers, strict=True):
+            version, names = (IPV6, _SIXTH) if words[0] == "six" else (IPV4, _SYSCTLS)
+            *numbers, interface = words[1:] if version == IPV6 else words
+            for name, number in zip(names, numbers, strict=True):
                 if number:  # of a negative one, the sign may be all there is to see
-                    values[conf(interface, name)] = -1 if number == "-" else int(number)
+                    values[conf(interface, name, version)] = -1 if number == "-" else int(number)
         return values
 
     def table(self) -> tuple[dict[ServiceKey, VirtualService] | None, str]:

@@ -256,7 +256,8 @@ if [ -n "$record" ]; then
   fi
 fi
 
-# --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last --------
+# --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last; of IPv6
+# forwarding, accept_ra, disable_ipv6 -----------------------------------------------------------------------
 section sysctls
 # dash and busybox read byte by byte, and a sysctl gives its first byte only: enough for a digit, but the
 # missing newline makes `read` fail.
@@ -279,6 +280,15 @@ for conf in /proc/sys/net/ipv4/conf/*; do
   read -r filter <"$conf/rp_filter"
   read -r redirects <"$conf/send_redirects"
   printf "%s\n" "$ignore $announce $filter $redirects ${conf##*/}"
+done
+for conf in /proc/sys/net/ipv6/conf/*; do
+  forwarding=
+  advertised=
+  disabled=
+  read -r forwarding <"$conf/forwarding"
+  read -r advertised <"$conf/accept_ra"
+  read -r disabled <"$conf/disable_ipv6"
+  if [ -n "$forwarding" ]; then printf "%s\n" "six $forwarding $advertised $disabled ${conf##*/}"; fi
 done
 set -f
 

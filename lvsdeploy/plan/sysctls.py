@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.state.sysctl import COMBINED, conf, effective, of_ipvs, split
+from lvsdeploy.state.sysctl import COMBINED, conf, effective, of_ipvs, path_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def changes(context: Context) -> Iterator[Change]:
             Action.UPDATE,
             context.reason(as_recorded=_recorded(context, key) == wanted),
             f"{_shown(context, key)}, declared {wanted}",
-            steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(wanted))),),
+            steps=(Step(Phase.SYSCTL, ("sysctl_set", path_of(key), str(wanted))),),
         )
 
 
@@ -56,7 +56,7 @@ def _not_loaded(context: Context) -> Iterator[Change]:
                 Action.UPDATE,
                 context.reason(as_recorded=_recorded(context, key) == wanted),
                 f"ip_vs is not loaded yet, declared {wanted}",
-                steps=(Step(Phase.SYSCTL, ("sysctl_of_module", "ip_vs", _proc(key), str(wanted))),),
+                steps=(Step(Phase.SYSCTL, ("sysctl_of_module", "ip_vs", path_of(key), str(wanted))),),
             )
 
 
@@ -76,7 +76,7 @@ def _left_over(context: Context) -> Iterator[Change]:
                 Action.UPDATE,
                 Reason.LEFT_OVER,
                 f"is {recorded.value}, was {recorded.before} before lvsdeploy",
-                steps=(Step(Phase.SYSCTL, ("sysctl_set", _proc(key), str(recorded.before))),),
+                steps=(Step(Phase.SYSCTL, ("sysctl_set", path_of(key), str(recorded.before))),),
             )
 
 
@@ -116,11 +116,3 @@ def _shown(context: Context, key: str) -> str:
         return f"is {value}"
     interface, name = parts
     return f"takes effect as {value} (conf.all {now.get(conf('all', name))}, conf.{interface} {now.get(key)})"
-
-
-def _proc(key: str) -> str:
-    """The file of a key. An interface's name may hold dots (`eth0.100`), so they cannot just be replaced."""
-    parts = split(key)
-    if parts is None:
-        return "/proc/sys/" + key.replace(".", "/")
-    return f"/proc/sys/net/ipv4/conf/{parts[0]}/{parts[1]}"

@@ -4,6 +4,8 @@ The kernel does not use `conf.IFACE.NAME` alone. For most of the names that matt
 of `conf.all` and the value of the interface that the packet came in on; for `send_redirects` it is enough
 that either is set. So a value is compared as it takes effect.
 https://docs.kernel.org/networking/ip-sysctl.html (arp_ignore, arp_announce, rp_filter, send_redirects)
+
+Of IPv6 no such names are among those that matter here: each value stands for itself.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PER_INTERFACE = re.compile(r"net\.ipv4\.conf\.(?P<interface>[^/]+)\.(?P<name>[a-z_]+)\Z")
+_PER_INTERFACE = re.compile(r"net\.(?P<family>ipv[46])\.conf\.(?P<interface>[^/]+)\.(?P<name>[a-z0-9_]+)\Z")
 
 MAX_OF_ALL = frozenset({"arp_ignore", "arp_announce", "rp_filter"})
 OR_OF_ALL = frozenset({"send_redirects"})
@@ -37,15 +39,29 @@ def ipvs(name: str) -> str:
     return _OF_IPVS + name
 
 
-def conf(interface: str, name: str) -> str:
-    """The key of a per-interface sysctl; `interface` may be `all`."""
-    return f"net.ipv4.conf.{interface}.{name}"
+def conf(interface: str, name: str, version: int = 4) -> str:
+    """The key of a per-interface sysctl of an address family; `interface` may be `all`."""
+    return f"net.ipv{version}.conf.{interface}.{name}"
 
 
 def split(key: str) -> tuple[str, str] | None:
     """(interface, name) of a per-interface key, None for any other key."""
     match = _PER_INTERFACE.match(key)
     return (match["interface"], match["name"]) if match else None
+
+
+def path_of(key: str) -> str:
+    """The file of a key. An interface's name may hold dots (`eth0.100`), so they cannot just be replaced."""
+    match = _PER_INTERFACE.match(key)
+    if match is None:
+        return "/proc/sys/" + key.replace(".", "/")
+    return f"/proc/sys/net/{match['family']}/conf/{match['interface']}/{match['name']}"
+
+
+def in_file(key: str) -> str:
+    """A key as sysctl.d(5) takes it: with slashes when an interface's name has dots of its own."""
+    parts = split(key)
+    return key if parts is None or "." not in parts[0] else path_of(key).removeprefix("/proc/sys/")
 
 
 def effective(sysctls: Mapping[str, int], key: str) -> int | None:

@@ -42,8 +42,8 @@ LVS1 = Director("lvs1", "192.0.2.2", ip_address("192.0.2.2"), "eth0", 150)
 LVS2 = Director("lvs2", "192.0.2.3", ip_address("192.0.2.3"), "eth0", 100)
 WEB1 = RealServer("web1", "192.0.2.11", ip_address("192.0.2.11"), interface="eth0")
 WEB2 = RealServer("web2", "192.0.2.12", ip_address("192.0.2.12"))
-BOTH1 = replace(LVS1, dip6=ip_address("2001:db8::2"))
-BOTH2 = replace(LVS2, dip6=ip_address("2001:db8::3"))
+BOTH1 = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
+BOTH2 = replace(LVS2, dip6=IPv6Address("2001:db8::3"))
 DB1 = RealServer("db1", "10.2.0.21", ip_address("10.2.0.21"))
 DB2 = RealServer("db2", "10.2.0.22", ip_address("10.2.0.22"), managed=False)
 INSIDE = Nat(ip_interface("10.2.0.1/24"), "eth1")
@@ -272,6 +272,26 @@ def active_active() -> Cluster:
     )
 
 
+def dual_stack() -> Cluster:
+    """Both families in DR and in NAT, on the same hosts; a default route of each is set by us."""
+    director = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
+    web = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
+    db = replace(DB1, rip6=IPv6Address("2001:db8:2::21"))
+    return cluster(
+        service("http", {web: 1}, vips=(PUBLIC, vip("2001:db8::50/128"))),
+        service(
+            "api",
+            {db: 1},
+            vips=(vip("192.0.2.51/32"), vip("2001:db8::51/128")),
+            rport=8080,
+            mode=ForwardingMethod.NAT,
+        ),
+        directors=(director,),
+        real_servers=(web, db),
+        nat=replace(INSIDE, gateway6=IPv6Interface("2001:db8:2::1/64"), configure_gateway=True),
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
     "dr-two-directors": dr_two_directors,
@@ -282,4 +302,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "marks": marks,
     "both-families": both_families,
     "active-active": active_active,
+    "dual-stack": dual_stack,
 }

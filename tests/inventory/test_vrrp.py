@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsdeploy.inventory.build import build
-from lvsdeploy.inventory.loader import read
+from lvsdeploy.inventory.document import read
 from lvsdeploy.inventory.model import Garp, IpvsTimeouts, SyncDaemonOptions, TrackedInterface, TrackScript
 from lvsdeploy.inventory.needs import needed_sysctls
 from lvsdeploy.inventory.schema_check import check

@@ -83,6 +83,8 @@ def fresh(cluster: Cluster, host: str) -> HostState:
     names = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")
     interfaces = ("all", "lo", "eth0", "eth1", "eth0.100")
     sysctls = {conf(i, name): int(name == "send_redirects") for i in interfaces for name in names}
+    sixth = {"forwarding": 0, "accept_ra": 1, "disable_ipv6": 0}
+    sysctls |= {conf(i, name, 6): value for i in interfaces for name, value in sixth.items()}
     prefix = 24 if own.version == 4 else 64
     return HostState(
         programs=frozenset({"ip"}),

@@ -128,10 +128,10 @@ class Machine:
     # --- the live kernel ------------------------------------------------------------------------------------
 
     def _sysctl_set(self, path: str, value: str) -> None:
-        interfaces = "/proc/sys/net/ipv4/conf/"
-        if path.startswith(interfaces):
-            interface, _, name = path.removeprefix(interfaces).partition("/")
-            key = f"net.ipv4.conf.{interface}.{name}"
+        if "/conf/" in path:
+            family, _, key = path.removeprefix("/proc/sys/net/").partition("/conf/")
+            interface, _, name = key.partition("/")
+            key = f"net.{family}.conf.{interface}.{name}"
         else:
             key = path.removeprefix("/proc/sys/").replace("/", ".")
         assert key in self.state.sysctls

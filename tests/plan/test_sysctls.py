@@ -62,14 +62,18 @@ def test_effective_of_other_keys() -> None:
     templates = {conf("all", "arp_ignore"): 1, conf("default", "arp_ignore"): 0}
     assert effective(templates, conf("default", "arp_ignore")) == 0
     assert split("net.ipv4.ip_forward") is None
-    assert split("net.ipv6.conf.eth0.forwarding") is None
+    assert split("net.ipv6.conf.eth0.1.forwarding") == ("eth0.1", "forwarding")
+    # the kernel combines nothing in IPv6
+    sixth = {conf("all", "arp_ignore", 6): 1, conf("eth0", "arp_ignore", 6): 0}
+    assert effective(sixth, conf("eth0", "arp_ignore", 6)) == 0
 
 
 def host(name: str, **values: int) -> Context:
     """`values` are sysctls as `INTERFACE__NAME`."""
     cluster = clusters.smallest() if name == "web1" else clusters.nat_checked_only()
     context = converged(cluster, name)
-    keys = {conf(*key.replace("eth0_100", "eth0.100").split("__")): n for key, n in values.items()}
+    names = [key.replace("eth0_100", "eth0.100").partition("__") for key in values]
+    keys = dict(zip((conf(interface, name) for interface, _, name in names), values.values(), strict=True))
     assert keys.keys() <= context.actual.sysctls.keys()
     return changed(context, sysctls={**context.actual.sysctls, **keys})
 
