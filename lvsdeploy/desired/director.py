@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired.firewall import masquerades
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
+from lvsdeploy.desired.roles import is_localnode
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
 from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.state.file import File
@@ -63,6 +64,7 @@ def director_state(
                 forwards=FORWARD in routing,
                 forwards_sixth=FORWARD_SIXTH in routing,
                 reuse_mode=balancing.get(_REUSE_MODE),
+                backup_only=_BACKUP_ONLY in balancing,
                 conntrack=_CONNTRACK in balancing,
             ),
         ),
@@ -78,6 +80,7 @@ def director_state(
 
 _NO_DESTINATION = ipvs("expire_nodest_conn")
 _REUSE_MODE = ipvs("conn_reuse_mode")
+_BACKUP_ONLY = ipvs("backup_only")
 _RESCHEDULE_CLOSING = 3
 _CONNTRACK = ipvs("conntrack")
 
@@ -96,6 +99,8 @@ def _balancing(cluster: Cluster) -> dict[str, int]:
         sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
     if masquerades(cluster):
         sysctls[_CONNTRACK] = 1
+    if is_localnode(cluster):
+        sysctls[_BACKUP_ONLY] = 1
     return sysctls
 
 

@@ -9,6 +9,7 @@ from lvsdeploy.desired.director import director_state
 from lvsdeploy.desired.director_script import with_script
 from lvsdeploy.desired.drained import known_drains, with_drained
 from lvsdeploy.desired.identity import ByIdentity
+from lvsdeploy.desired.localnode import both
 from lvsdeploy.desired.paths import (
     KEEPALIVED_CONF,
     KEEPALIVED_UNIT,
@@ -125,7 +126,11 @@ class _Hosts:
     def state(self, name: str, variant: Variant, actual: HostState | None = None) -> HostState:
         host = self.roles.find(name)
         if isinstance(host, Director):
-            return with_script(self._director(host, actual), self.cluster, self._templates, variant)
+            state = with_script(self._director(host, actual), self.cluster, self._templates, variant)
+            if (server := self.cluster.serving(name)) is None:
+                return state
+            serving = real_server_state(self.roles, server, self._templates, variant.manager, actual)
+            return both(state, serving, self.cluster, self._templates, variant.manager)
         return real_server_state(self.roles, host, self._templates, variant.manager, actual)
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:

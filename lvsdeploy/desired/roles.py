@@ -61,9 +61,18 @@ class Roles:
         return tuple(gateway for gateway in inside.gateways if gateway.version in versions)
 
     def _services_of(self, server: RealServer) -> list[Service]:
-        """The services whose packets this machine may get: as a real server, or as the sorry server."""
+        """The services whose packets this machine may get: as a real server, or as the sorry server.
+
+        To a director its own destination is local, in any mode: it gets packets from other directors alone.
+        """
+        if server.name in self._directors and len(self._directors) == 1:
+            return []
         sorry = [service for rip in server.rips for service in self._sorry_servers.get(rip, ())]
         return [*self._served_by.get(server.name, ()), *sorry]
+
+    @cached_property
+    def _directors(self) -> frozenset[str]:
+        return frozenset(director.name for director in self.cluster.directors)
 
     @cached_property
     def _hosts(self) -> dict[str, Director | RealServer]:
@@ -92,6 +101,13 @@ def nat_in_use(cluster: Cluster) -> Nat | None:
     if any(service.mode is ForwardingMethod.NAT for service in cluster.services):
         return cluster.nat
     return None
+
+
+def is_localnode(cluster: Cluster) -> bool:
+    """Whether a director gets clients from other directors, as a real server of theirs."""
+    return len(cluster.directors) > 1 and any(
+        cluster.services_of(director.name) for director in cluster.directors
+    )
 
 
 def route_is_managed(cluster: Cluster) -> bool:

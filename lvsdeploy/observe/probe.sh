@@ -264,7 +264,7 @@ section sysctls
 value=
 read -r value </proc/sys/net/ipv4/ip_forward || :
 [ -z "$value" ] || printf "%s\n" "ip_forward $value"
-for name in expire_nodest_conn conn_reuse_mode conntrack; do # only while ip_vs is loaded
+for name in backup_only expire_nodest_conn conn_reuse_mode conntrack; do # only while ip_vs is loaded
   value=
   read -r value <"/proc/sys/net/ipv4/vs/$name" || :
   [ -z "$value" ] || printf "%s\n" "vs $name $value"

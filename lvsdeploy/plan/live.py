@@ -183,7 +183,11 @@ def holders_of(
             director.name
             for director in cluster.directors
             if director.name in states
-            and any(a.address.ip == address for a in states[director.name].addresses)
+            and any(
+                # On lo it is a real server's, of a director that is both.
+                a.address.ip == address and a.interface != "lo"
+                for a in states[director.name].addresses
+            )
         )
         for address in moving
     }

@@ -25,7 +25,7 @@ COMBINED = MAX_OF_ALL | OR_OF_ALL
 
 
 _OF_IPVS = "net.ipv4.vs."
-IPVS = {"expire_nodest_conn": 0, "conn_reuse_mode": 1, "conntrack": 0}
+IPVS = {"expire_nodest_conn": 0, "backup_only": 0, "conn_reuse_mode": 1, "conntrack": 0}
 """Sysctls of the module ip_vs, which exist only once it is loaded, and what they are then."""
 
 

@@ -32,6 +32,15 @@ real_servers:
 """
 NAT = "nat: {gateway: 10.2.0.1/24, interface: eth1}\n" + INSIDE
 
+ONE = "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0}\n"
+LOCALNODE = """
+real_servers:
+  lvs1: {address: 192.0.2.2}
+  lvs2: {address: 192.0.2.3}
+services:
+  http: {vip: 192.0.2.50, port: 80, real_servers: [lvs1, lvs2]}
+"""
+
 
 SIX = """
 vips:
@@ -122,6 +131,27 @@ RULES = {
     "LVS116": (
         NAT + service("ports: [80, 443], mode: nat", "[{name: web1, port: 8080}]"),
         NAT + service("ports: [80, 443], mode: nat", "[web1]"),
+    ),
+    "LVS140": (
+        LOCALNODE,
+        LOCALNODE + "vrrp: {sync_daemon: {interface: eth0}}\n",
+    ),
+    "LVS141": (
+        LOCALNODE
+        + "nat: {gateway: 192.0.2.1/24, interface: eth1}\n"
+        + service("port: 80, mode: nat", "[lvs1]"),
+        LOCALNODE
+        + "nat: {gateway: 192.0.2.1/24, interface: eth1}\n"
+        + ONE
+        + service("port: 80, mode: nat", "[lvs1]"),
+    ),
+    "LVS142": (
+        "real_servers:\n  web1: {address: 192.0.2.2}\n  web2: {address: 192.0.2.12}\n",
+        "real_servers:\n  web1: {address: 192.0.2.11}\n  web2: {address: 192.0.2.12}\n",
+    ),
+    "LVS143": (
+        "real_servers:\n  lvs1: {address: 192.0.2.11}\n" + service("port: 80", "[lvs1]") + ONE,
+        "real_servers:\n  lvs1: {address: 192.0.2.2}\n" + service("port: 80", "[lvs1]") + ONE,
     ),
     "LVS201": (
         (
@@ -345,10 +375,6 @@ RULES = {
     ),
     "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
     "LVS907": ("defaults: {health_check: {type: smtp}}\n", "defaults: {health_check: https}\n"),
-    "LVS908": (
-        "real_servers:\n  web1: {address: 192.0.2.2}\n  web2: {address: 192.0.2.12}\n",
-        "real_servers:\n  web1: {address: 192.0.2.4}\n  web2: {address: 192.0.2.12}\n",
-    ),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
 ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema

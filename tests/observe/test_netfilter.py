@@ -15,10 +15,11 @@ from tests.observe.sandbox import needs_namespaces
 from tests.state.test_netfilter import needs_iptables, needs_nft
 
 if TYPE_CHECKING:
+    from lvsdeploy.state.netfilter import Rule
     from tests.observe.sandbox import Sandbox
 
 NAME = "lvsdeploy-shop"
-RULES = [
+RULES: list[Rule] = [
     Mark(ip_address("192.0.2.50"), Protocol.TCP, ((80, 80), (8000, 8010)), 7),
     Mark(ip_address("2001:db8::50"), Protocol.TCP, ((80, 80),), 7),
     ClampMss(ip_address("192.0.2.51"), 1400),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from lvsdeploy.state import iptables, nft
 from lvsdeploy.state.netfilter import ClampMss, Firewall, Mark, Ruleset
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, changed, converged, declared_anew, given_up, plan, untouched
+
+if TYPE_CHECKING:
+    from lvsdeploy.inventory.model import Cluster
 
 NAME = "lvsdeploy-shop"
 MARKS = clusters.marks()
@@ -77,7 +81,7 @@ def test_what_somebody_changed_is_told_and_mended_at_once() -> None:
 
 
 @pytest.mark.parametrize("cluster", [FEWER, OTHER])
-def test_rules_that_go_stay_until_keepalived_has_forgotten_them(cluster: clusters.Cluster) -> None:
+def test_rules_that_go_stay_until_keepalived_has_forgotten_them(cluster: Cluster) -> None:
     context = declared_anew(LVS, cluster)
     first, last = loads(the_change(context))
     assert (first[0], last[0]) == (Phase.NETFILTER, Phase.RELEASE)

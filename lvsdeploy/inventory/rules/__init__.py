@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from lvsdeploy.inventory.rules import (
-    checks,
-    forwarding,
-    hosts,
-    ipvs,
-    later,
-    nat,
-    schedulers,
-    services,
-    vips,
-    vrrp,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["checks", "forwarding", "hosts", "ipvs", "later", "nat", "schedulers", "services", "vips", "vrrp"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -120,32 +120,6 @@ def check_types(context: Context) -> Iterator[Hit]:
             yield Hit(where, f"the health check {kind} is not built yet")
 
 
-@rule(
-    "LVS908",
-    Severity.ERROR,
-    "A director that is also a real server is not built yet.",
-    why="Two directors that are each other's real servers can send a packet back and forth; it takes "
-    "settings (net.ipv4.vs.backup_only) that this version does not make.",
-    fix="Let the real servers be other machines than the directors.",
-    example="""
-        directors:
-          lvs1: {address: 192.0.2.2, interface: eth0}
-        real_servers:
-          lvs1: {address: 192.0.2.2}
-    """,
-)
-def local_node(context: Context) -> Iterator[Hit]:
-    names = {director.name for director in context.cluster.directors}
-    by_address = {director.dip: director.name for director in context.cluster.directors}
-    for real_server in context.cluster.real_servers:
-        owner = by_address.get(real_server.rip)
-        if real_server.name in names:
-            owner = real_server.name
-        if owner:
-            summary = f"{real_server.name} is a real server and, as {owner}, a director: not built yet"
-            yield Hit(real_server.path, summary)
-
-
 def _mappings(section: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The entries of a section that are mappings: the data may be anything."""
     if isinstance(section, dict):

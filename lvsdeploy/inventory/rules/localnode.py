@@ -1,0 +1,133 @@
+"""LVS1xx: directors that are also real servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.inventory.model import IPAddress, Service
+
+_SYSCTL = "https://docs.kernel.org/networking/ipvs-sysctl.html"
+
+
+@rule(
+    "LVS140",
+    Severity.ERROR,
+    "A director serves, there is another one, and no sync daemon.",
+    why="The BACKUP gets packets for the VIP as a real server, and has the IPVS table, too: it would send "
+    "them on, and two directors pass a packet to and fro. `net.ipv4.vs.backup_only`, which lvsdeploy "
+    "sets, keeps it from that; but the kernel knows who is BACKUP from the sync daemon alone.",
+    fix="Add `vrrp: {sync_daemon: {interface: eth0}}`, with the interface that the directors share. Or let "
+    "other machines be the real servers.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+          lvs2: {address: 192.0.2.3, interface: eth0}
+        real_servers:
+          lvs1: {address: 192.0.2.2}
+          lvs2: {address: 192.0.2.3}
+        services:
+          http: {vip: 192.0.2.50, port: 80, real_servers: [lvs1, lvs2]}
+    """,
+    links=(_SYSCTL,),
+)
+def localnode_needs_sync(context: Context) -> Iterator[Hit]:
+    if len(context.cluster.directors) == 1 or context.written("vrrp", "sync_daemon"):
+        return
+    for name, services in _serving(context).items():
+        if any(service.mode is ForwardingMethod.DR for service in services):
+            summary = f"the director {name} serves {services[0].name}, and there is no sync daemon"
+            yield Hit(("real_servers", name), summary, key=True)
+
+
+@rule(
+    "LVS141",
+    Severity.ERROR,
+    "A director serves in mode nat or tun, and there is another one.",
+    why="In NAT its replies to another director's packets would leave by its own default route, past that "
+    "director, which alone can put the VIP back; in TUN it would take what it unwraps for a client's packet.",
+    fix="Use mode dr for this service, or let other machines be the real servers. With one director, its own "
+    "destination is local, in any mode.",
+    example="""
+        directors:
+          lvs1: {address: 10.2.0.2, interface: eth0}
+          lvs2: {address: 10.2.0.3, interface: eth0}
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        real_servers:
+          lvs1: {address: 10.2.0.2}
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: nat, real_servers: [lvs1]}
+    """,
+)
+def localnode_is_direct(context: Context) -> Iterator[Hit]:
+    if len(context.cluster.directors) == 1:
+        return
+    for name, services in _serving(context).items():
+        for service in services:
+            if service.mode is not ForwardingMethod.DR:
+                summary = f"the director {name} serves '{service.name}' in mode {service.mode}"
+                yield Hit(context.place_of(service, "mode"), summary)
+
+
+@rule(
+    "LVS142",
+    Severity.ERROR,
+    "A director and a real server have one address and two names.",
+    why="They are one machine. By one name it is read and changed once, as both; by two names each would "
+    "undo what the other put there.",
+    fix="Give the real server the director's name.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+        real_servers:
+          web1: {address: 192.0.2.2}
+    """,
+)
+def localnode_has_one_name(context: Context) -> Iterator[Hit]:
+    owners: dict[IPAddress, str] = {}
+    for director in context.cluster.directors:
+        owners.update({dip: director.name for dip in (director.dip, director.dip6) if dip is not None})
+    for server in context.cluster.real_servers:
+        owner = next((owners[rip] for rip in server.rips if rip in owners), server.name)
+        if owner != server.name:
+            summary = f"{server.name} has an address of the director {owner}"
+            yield Hit(server.path, summary, key=True, fix=f"Call it {owner}, in services and groups, too.")
+
+
+@rule(
+    "LVS143",
+    Severity.ERROR,
+    "A real server has a director's name, and is another machine.",
+    why="A real server with a director's name is that director. Its RIP is none of the addresses that the "
+    "inventory gives the director.",
+    fix="Give the real server another name; or, when it is the director, the director's `dip` or `address`.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+        real_servers:
+          lvs1: {address: 192.0.2.11}
+    """,
+)
+def localnode_is_the_director(context: Context) -> Iterator[Hit]:
+    for director in context.cluster.directors:
+        server = context.cluster.serving(director.name)
+        if server is None:
+            continue
+        own = {director.address, str(director.dip), str(director.dip6)}
+        if not {str(server.rip), server.address} & own:
+            yield Hit(
+                server.path, f"{server.name} is a director, and {server.rip} is not its address", key=True
+            )
+
+
+def _serving(context: Context) -> dict[str, tuple[Service, ...]]:
+    """The directors that serve, and what."""
+    cluster = context.cluster
+    found = {director.name: cluster.services_of(director.name) for director in cluster.directors}
+    return {name: services for name, services in found.items() if services}
