@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.health_checks import ScriptCheck
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,3 +46,6 @@ def _of(service: Service) -> Iterator[Script]:
         for what, path in (("notify_up", destination.notify_up), ("notify_down", destination.notify_down)):
             if path is not None:
                 yield Script(path, ROOT, f"{what} of {destination.real_server} in {service.name}")
+        check = service.check_of(destination)
+        if isinstance(check, ScriptCheck):
+            yield Script(check.path, check.user, f"health check of {service.name}")

@@ -7,6 +7,7 @@ that still could end its line, open a block or start a comment is refused here, 
 from __future__ import annotations
 
 import re
+import string
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.resources import data_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 KEEPALIVED = "keepalived/"
 
@@ -29,6 +30,9 @@ _SHELL_UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
 _KEEPALIVED_LIST = re.compile(r"[^A-Za-z0-9._:/@+ -]")
 """The same, where several words were joined by spaces."""
 
+_PLAIN = frozenset(string.ascii_letters + string.digits + " ._:/@%+,;=?&*()|^[]<>-")
+"""What a quoted text may have as it is: nothing that any round of keepalived's parser looks at in quotes."""
+
 
 class _Refused(Exception):
     """A value that must not reach a file."""
@@ -36,6 +40,12 @@ class _Refused(Exception):
 
 class Words(str):
     """Several words joined by a space: the only value that may hold one."""
+
+    __slots__ = ()
+
+
+class Quoted(str):
+    """A text that keepalived reads back as it was, whatever is in it: it is written as it stands."""
 
     __slots__ = ()
 
@@ -96,6 +106,9 @@ def _environment(folders: list[Path], guard: Callable[[Any], str]) -> jinja2.Env
     )
     environment.filters["seconds"] = seconds
     environment.filters["words"] = words
+    environment.filters["status_codes"] = status_codes
+    environment.filters["quoted"] = quoted
+    environment.filters["command"] = command
     return environment
 
 
@@ -109,10 +122,47 @@ def words(values: Any) -> Words:
     return Words(" ".join(str(value) for value in values))
 
 
+def status_codes(ranges: Iterable[tuple[int, int]]) -> Words:
+    """Ranges of HTTP status codes: `200 300-399`."""
+    return words(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def quoted(text: str) -> Quoted:
+    """A text in double quotes, for the keywords that keepalived reads with alloc_strvec_quoted_escaped.
+
+    What could have a meaning on the way there (to decomment, replace_param, read_line or alloc_strvec_r of
+    lib/parser.c, in any version) is written as a backslash and three octal digits.
+    """
+    if "\0" in text:
+        raise _Refused("a text with a NUL in it")
+    return Quoted(f'"{_escaped(text)}"')
+
+
+def command(parts: Iterable[str]) -> Quoted:
+    """A program and its arguments. keepalived takes two rounds of escapes off (set_script_params_array)."""
+    return quoted(" ".join(_word(part) for part in parts))
+
+
+def _word(text: str) -> str:
+    """One word of a command, without quotes; an empty one is written as a pair of them."""
+    if "\0" in text:
+        raise _Refused("an argument with a NUL in it")
+    return _escaped(text).replace(" ", r"\040") or "''"
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        chr(byte) if chr(byte) in _PLAIN else f"\\{byte:03o}"
+        for byte in text.encode("utf-8", "surrogateescape")
+    )
+
+
 def _guard(unsafe: re.Pattern[str]) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if isinstance(value, jinja2.Undefined):
             return str(value)  # StrictUndefined raises, with the name in its message
+        if isinstance(value, Quoted):
+            return str(value)
         text = str(value)
         pattern = _KEEPALIVED_LIST if isinstance(value, Words) else unsafe
         found = pattern.search(text)

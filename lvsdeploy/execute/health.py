@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.health_checks import timing_of
 from lvsdeploy.plan import codes
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def check_time(cluster: Cluster, real_servers: Iterable[str]) -> float:
     times = [0.0]
     for name in real_servers:
         for service in cluster.services_of(name):
-            timing = getattr(service.health_check, "timing", None)
-            if timing is not None:
-                tries = timing.retries + 1
-                times.append(timing.interval + tries * timing.timeout + timing.retries * timing.retry_delay)
+            for destination in service.destinations:
+                timing = timing_of(service.check_of(destination))
+                if timing is not None and destination.real_server == name:
+                    times.append(timing.longest)
     return min(max(times), LONGEST)

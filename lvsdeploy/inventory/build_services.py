@@ -12,22 +12,18 @@ from lvsdeploy.inventory.addresses import (
     parse_interface,
     parse_netmask,
 )
+from lvsdeploy.inventory.build_checks import health_check
 from lvsdeploy.inventory.model import (
     IPV4,
     IPV6,
-    CheckTiming,
     Destination,
     ForwardingMethod,
-    HealthCheck,
-    HttpCheck,
     IPAddress,
-    NoCheck,
     Pool,
     Protocol,
     Scheduler,
     Service,
     SorryServer,
-    TcpCheck,
     Tunnel,
     TunnelType,
     Vip,
@@ -338,32 +334,3 @@ def _unknown_real_server(draft: Draft, name: str, path: KeyPath) -> None:
     elif draft.real_servers or "real_servers" not in draft.incomplete:
         known = {*draft.real_servers, *draft.lost["real_servers"]}
         draft.unknown("real server", name, path, sorted(known))
-
-
-def health_check(given: Any, protocol: Protocol, ports: tuple[int, ...]) -> HealthCheck:
-    """The check as declared; by default a connection, where there is something to connect to."""
-    if given is None:
-        return TcpCheck() if protocol is Protocol.TCP and 0 not in ports else NoCheck()
-    options: dict[str, Any] = {"type": given} if isinstance(given, str) else given
-    kind = options["type"]
-    usual = CheckTiming()
-    timing = CheckTiming(
-        interval=float(options.get("interval", usual.interval)),
-        timeout=float(options.get("timeout", usual.timeout)),
-        retries=options.get("retries", usual.retries),
-        retry_delay=float(options.get("retry_delay", usual.retry_delay)),
-    )
-    port = options.get("port")
-    if kind == "tcp":
-        return TcpCheck(port, timing)
-    if kind in {"http", "https", "ssl"}:
-        status = options.get("status", 200)
-        return HttpCheck(
-            path=options.get("path", "/"),
-            status=tuple(status) if isinstance(status, list) else (status,),
-            host=options.get("host"),
-            tls=kind != "http",
-            port=port,
-            timing=timing,
-        )
-    return NoCheck()  # `none`, or a type that is not built yet: its rule says so

@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path  # noqa: TC003 - the dataclasses' types can be resolved at run time
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.health_checks import HealthCheck, TcpCheck
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -318,44 +320,6 @@ class Nat:
 
 
 @dataclass(frozen=True)
-class CheckTiming:
-    """Pace of a health check, in seconds; the defaults are lvsdeploy's own, and are written out."""
-
-    interval: float = 6.0  # keepalived: delay_loop
-    timeout: float = 3.0  # connect_timeout
-    retries: int = 1  # further tries before a real server counts as failed
-    retry_delay: float = 1.0  # delay_before_retry
-
-
-@dataclass(frozen=True)
-class TcpCheck:
-    """The real server accepts a TCP connection."""
-
-    port: int | None = None  # None: the port that serves
-    timing: CheckTiming = CheckTiming()
-
-
-@dataclass(frozen=True)
-class HttpCheck:
-    """A GET of `path` is answered with one of `status`; `tls` makes it HTTPS."""
-
-    path: str = "/"
-    status: tuple[int, ...] = (200,)
-    host: str | None = None  # the Host header (and SNI)
-    tls: bool = False
-    port: int | None = None
-    timing: CheckTiming = CheckTiming()
-
-
-@dataclass(frozen=True)
-class NoCheck:
-    """No health check: a real server always counts as alive."""
-
-
-HealthCheck = TcpCheck | HttpCheck | NoCheck
-
-
-@dataclass(frozen=True)
 class SorryServer:
     """Where clients go when no real server is left. `port` None: the virtual service's own.
 
@@ -442,7 +406,7 @@ class Service:
     persistence_prefix: int | None = None  # the same for IPv6, in bits
     persistence_engine: str = ""
     one_packet: bool = False
-    health_check: HealthCheck = TcpCheck()
+    health_check: HealthCheck = field(default_factory=TcpCheck)
     alpha: bool = True  # a real server counts as failed until its first check has succeeded
     omega: bool = False  # notify scripts run when keepalived stops, too
     quorum: int = 1

@@ -135,7 +135,11 @@ def _problems(document: Document, error: ValidationError, path: KeyPath) -> Iter
     wanted: Any = error.validator_value
     described = error.schema if isinstance(error.schema, dict) else {}
     name = "propertyNames" in error.absolute_schema_path
-    if rule == "not":  # `not: {}`, which refuses all: a key without a meaning for this type of check
+    if rule == "not" and wanted:  # a type of health check that needs more than its name
+        summary = f"the type alone is not enough: a {value} check has a path"
+        fix = f"Write `{{type: {value}, path: /...}}`."
+        yield Problem(path, codes.MISSING_KEY.finding(summary, place=document.place(path), fix=fix))
+    elif rule == "not":  # `not: {}`, which refuses all: a key without a meaning for this type of check
         yield _key(document, path, f"'{path[-1]}' has no meaning for this type of health check")
     elif rule == "additionalProperties":
         known = list(described.get("properties", {}))

@@ -6,18 +6,16 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
+from lvsdeploy.inventory.health_checks import CheckTiming, HttpCheck, NoCheck, TcpCheck, Url
 from lvsdeploy.inventory.model import (
-    CheckTiming,
     Cluster,
     Destination,
     Director,
     ForwardingMethod,
     Garp,
-    HttpCheck,
     Ipvs,
     IpvsTimeouts,
     Nat,
-    NoCheck,
     Pool,
     Protocol,
     RealServer,
@@ -26,7 +24,6 @@ from lvsdeploy.inventory.model import (
     Service,
     SorryServer,
     SyncDaemonOptions,
-    TcpCheck,
     TrackedInterface,
     TrackScript,
     Vip,
@@ -44,6 +41,7 @@ WEB1 = RealServer("web1", "192.0.2.11", ip_address("192.0.2.11"), interface="eth
 WEB2 = RealServer("web2", "192.0.2.12", ip_address("192.0.2.12"))
 BOTH1 = replace(LVS1, dip6=IPv6Address("2001:db8::2"))
 BOTH2 = replace(LVS2, dip6=IPv6Address("2001:db8::3"))
+WEB6 = RealServer("web6", "2001:db8::11", ip_address("2001:db8::11"), interface="eth0")
 DB1 = RealServer("db1", "10.2.0.21", ip_address("10.2.0.21"))
 DB2 = RealServer("db2", "10.2.0.22", ip_address("10.2.0.22"), managed=False)
 INSIDE = Nat(ip_interface("10.2.0.1/24"), "eth1")
@@ -124,7 +122,9 @@ def dr_two_directors() -> Cluster:
             scheduler=Scheduler.WRR,
             persistence=300,
             persistence_netmask=IPv4Address("255.255.255.0"),
-            health_check=HttpCheck("/healthz?full=1", (200, 204), "shop.example", timing=timing),
+            health_check=HttpCheck(
+                (Url("/healthz?full=1", ((200, 200), (204, 204)), "shop.example"),), timing=timing
+            ),
         ),
         service(
             "https",
@@ -134,7 +134,7 @@ def dr_two_directors() -> Cluster:
             scheduler_flags=("sh-port", "sh-fallback"),
             quorum=2,
             sorry_server=SorryServer(ip_address("192.0.2.99")),
-            health_check=HttpCheck("/", (200,), "shop.example", tls=True, port=8443),
+            health_check=HttpCheck((Url(host="shop.example"),), tls=True, port=8443),
         ),
         service(
             "dns",
@@ -189,12 +189,11 @@ def mixed() -> Cluster:
 
 def six() -> Cluster:
     """IPv6 beside IPv4."""
-    web6 = RealServer("web6", "2001:db8::11", ip_address("2001:db8::11"), interface="eth0")
     return cluster(
         service("http", {WEB1: 1}),
-        service("http6", {web6: 1}, vip=vip("2001:db8::50/128")),
+        service("http6", {WEB6: 1}, vip=vip("2001:db8::50/128")),
         directors=(BOTH1, BOTH2),
-        real_servers=(WEB1, web6),
+        real_servers=(WEB1, WEB6),
     )
 
 

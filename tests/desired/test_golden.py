@@ -14,8 +14,9 @@ import pytest
 from lvsdeploy.desired import desired_state, render_all
 from lvsdeploy.state.facts import Facts, ServiceManager
 from lvsdeploy.state.netfilter import Firewall
-from tests.desired.clusters import CASES
+from tests.desired import check_clusters, clusters
 
+CASES = {**clusters.CASES, **check_clusters.CASES}
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = os.environ.get("LVSDEPLOY_GOLDEN") == "write"
 

@@ -11,10 +11,10 @@ import pytest
 
 from lvsdeploy.desired import KEEPALIVED_CONF, desired_state, inside_router_id, render_all
 from lvsdeploy.errors import LvsdeployError
+from lvsdeploy.inventory.health_checks import HttpCheck, Url
 from lvsdeploy.inventory.model import (
     Engine,
     ForwardingMethod,
-    HttpCheck,
     Protocol,
     Scheduler,
     Secret,
@@ -170,9 +170,9 @@ def test_inside_router_id_stays_in_range() -> None:
 @pytest.mark.parametrize("bad", ["a b", "a\nb", "a}", "{a", 'a"', "a!", "a#", "$A", "a\\", "a~SEQ(x,1)", ""])
 def test_last_guard(bad: str) -> None:
     """Validation refuses these; if it did not, they would still never reach keepalived.conf."""
-    check = HttpCheck(path=bad)
+    check = HttpCheck((Url(bad),))
     cluster = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}, health_check=check))
-    with pytest.raises(LvsdeployError, match=r"template keepalived/checks/http\.j2, line 7: a value"):
+    with pytest.raises(LvsdeployError, match=r"template keepalived/checks/http\.j2, line 11: a value"):
         text(cluster)
 
 

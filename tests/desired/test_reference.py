@@ -38,7 +38,7 @@ def test_every_keyword_is_told() -> None:
     for keyword in keywords().values():
         assert f"`{keyword.name}`" in page
         assert (keyword.refused or keyword.own or keyword.key.split(", ")[0]) in page
-    assert "| `warmup` | by itself: 0: the first check is made at once | 1.3.7 |  |" in page
+    assert "| `router_id` | by itself: the director's name in the inventory |  |  |" in page
     assert "| `PING_CHECK` | `services.NAME.health_check (ping)` | 2.1.0 |  |" in page
     assert "| `bfd_instance` | `services.NAME.health_check (bfd)` | 2.0.0 | BFD |" in page
     assert "## `vrrp_instance authentication`" in page

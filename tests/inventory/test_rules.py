@@ -294,8 +294,8 @@ RULES = {
     ),
     "LVS311": (service("port: 0"), service("port: 0, persistence: 60")),
     "LVS312": (
-        service("port: 53, protocol: udp, health_check: tcp"),
-        service("port: 53, protocol: udp, health_check: none"),
+        service("port: 53, protocol: udp, health_check: smtp"),
+        service("port: 53, protocol: udp, health_check: dns"),
     ),
     "LVS313": (
         service("port: 0, persistence: 60, health_check: tcp"),
@@ -332,6 +332,46 @@ RULES = {
         service("port: 80, health_check: {type: tcp, interval: 2, timeout: 1}"),
     ),
     "LVS326": (service('ports: ["8010-8000"]'), service('ports: ["8000-8010"]')),
+    "LVS360": (
+        service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "299-200"]}]}'),
+        service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "200-299"]}]}'),
+    ),
+    "LVS361": (
+        service("port: 80, health_check: {type: tcp, interval: 30, retries: 7}"),
+        service("port: 80, health_check: {type: tcp, interval: 30, retries: 6}"),
+    ),
+    "LVS362": (
+        service("port: 80, health_check: {type: script, path: /usr/bin/true, timeout: 1.5}"),
+        service("port: 80, health_check: {type: script, path: /usr/bin/true, timeout: 1}"),
+    ),
+    "LVS363": (
+        service("port: 80, protocol: udp, health_check: {type: udp, require_reply: false, reply: '00'}"),
+        service(
+            "port: 80, protocol: udp, health_check: {type: udp, reply_min: 4, reply_max: 4, reply: '00'}"
+        ),
+    ),
+    "LVS364": (
+        service("port: 80, health_check: bfd", "[web1, {name: web2, health_check: {type: bfd, min_rx: 9}}]")
+        + "  again: {vip: 192.0.2.50, port: 81, health_check: bfd, real_servers: [web2]}\n",
+        service("port: 80, health_check: bfd", "[web1, {name: web2, health_check: {type: bfd, min_rx: 9}}]")
+        + "  again: {vip: 192.0.2.50, port: 81, health_check: bfd, real_servers: [web1]}\n",
+    ),
+    "LVS365": (
+        'directors: {lvs1: {address: "2001:db8::2", interface: eth0}}\n'
+        + service("port: 80, health_check: bfd"),
+        'directors: {lvs1: {address: "2001:db8::2", dip: 192.0.2.2, interface: eth0}}\n'
+        + service("port: 80, health_check: bfd"),
+    ),
+    "LVS366": (
+        service("port: 80, health_check: {type: http, regex_options: [utf]}"),
+        service("port: 80, health_check: {type: http, regex_options: [utf], regex: ok}"),
+    ),
+    "LVS367": (service('ports: ["8000-8050"]'), service('ports: ["8000-8049"]')),
+    "LVS368": (service("port: 80, health_check: ping"), service("port: 80, health_check: tcp")),
+    "LVS369": (
+        service("port: 80, health_check: {type: script, path: /usr/bin/true, arguments: ['{rip}', '{ip}']}"),
+        service("port: 80, health_check: {type: script, path: /usr/bin/true, arguments: ['{rip}', '{}']}"),
+    ),
     "LVS401": (
         "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",
         (
@@ -374,7 +414,6 @@ RULES = {
         'directors: {lvs1: {address: "2001:db8::2", dip: 192.0.2.2, interface: eth0}}\n',
     ),
     "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
-    "LVS907": ("defaults: {health_check: {type: smtp}}\n", "defaults: {health_check: https}\n"),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
 ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema

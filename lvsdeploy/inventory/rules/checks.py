@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import NoCheck, Protocol, TcpCheck
+from lvsdeploy.inventory.health_checks import NoCheck, WithPort, asks_over_tcp, name_of, port_of, timing_of
+from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.inventory.registry import Context, Hit, rule
+from lvsdeploy.inventory.rules.declared_checks import declared_checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +22,7 @@ _KEEPALIVED = "https://www.keepalived.org/manpage.html"
     "A service that is not TCP has a health check over TCP.",
     why="The check connects by TCP: it says nothing about UDP or SCTP, and fails all real servers when "
     "nothing listens on that TCP port.",
-    fix="Use `health_check: none`, or a check of a TCP port that fails when the service fails.",
+    fix="Use a udp, dns, script or ping check, or `health_check: none`.",
     example="""
         services:
           dns: {vip: 192.0.2.50, port: 53, protocol: udp, health_check: tcp, real_servers: [web1, web2]}
@@ -28,13 +30,12 @@ _KEEPALIVED = "https://www.keepalived.org/manpage.html"
     links=(_KEEPALIVED,),
 )
 def check_protocol(context: Context) -> Iterator[Hit]:
-    for service in context.cluster.services:
-        check = service.health_check
-        if service.protocol is Protocol.TCP or isinstance(check, NoCheck):
-            continue
-        kind = "tcp" if isinstance(check, TcpCheck) else "HTTP"
-        summary = f"'{service.name}' is {service.protocol}, and its {kind} check asks over TCP"
-        yield Hit(context.place_of(service, "health_check"), summary)
+    for found in declared_checks(context):
+        service = found.service
+        if asks_over_tcp(found.check) and Protocol.TCP not in service.protocols:
+            kind = name_of(found.check)
+            protocols = " and ".join(service.protocols)
+            yield Hit(found.path, f"'{service.name}' is {protocols}, and its {kind} check asks over TCP")
 
 
 @rule(
@@ -49,12 +50,14 @@ def check_protocol(context: Context) -> Iterator[Hit]:
     """,
 )
 def check_has_port(context: Context) -> Iterator[Hit]:
-    for service in context.cluster.services:
-        check = service.health_check
+    for found in declared_checks(context):
+        service = found.service
+        if not isinstance(found.check, WithPort) or found.check.port is not None:
+            continue
         everything = any(first == 0 for first, _ in service.port_ranges)
-        if not isinstance(check, NoCheck) and check.port is None and everything:
-            path = context.place_of(service, "health_check")
-            yield Hit(path, f"the health check of '{service.name}' has no port, and the service has port 0")
+        if everything and any(not destination.port for destination in found.destinations):
+            summary = f"the health check of '{service.name}' has no port, and the service has port 0"
+            yield Hit(found.path, summary)
 
 
 @rule(
@@ -70,16 +73,16 @@ def check_has_port(context: Context) -> Iterator[Hit]:
     """,
 )
 def check_serving_port(context: Context) -> Iterator[Hit]:
-    for service in context.cluster.services:
-        check = service.health_check
-        if isinstance(check, NoCheck) or check.port is None or 0 in service.ports:
+    for found in declared_checks(context):
+        service, port = found.service, port_of(found.check)
+        if port is None:
             continue
-        serving = {destination.port for destination in service.destinations}
-        if serving - {check.port}:
-            path = context.place_of(service, "health_check", "port")
+        serving = {destination.port for destination in found.destinations if destination.port}
+        if service.fwmark and not serving:
+            serving = {first for first, last in service.port_ranges if not first <= port <= last}
+        if serving - {port}:
             ports = ", ".join(map(str, sorted(serving)))
-            summary = f"'{service.name}' is checked on port {check.port} and serves on {ports}"
-            yield Hit(path, summary)
+            yield Hit(found.at("port"), f"'{service.name}' is checked on port {port} and serves on {ports}")
 
 
 @rule(
@@ -88,7 +91,7 @@ def check_serving_port(context: Context) -> Iterator[Hit]:
     "A service has no health check by default.",
     why="For UDP, SCTP and port 0 there is no check that would be right by itself, so a dead real server "
     "goes on getting its share.",
-    fix="Write `health_check: none` when this is meant, or a check of a TCP port.",
+    fix="Give it a check (udp, dns, ping, script, or tcp with a port), or write `health_check: none`.",
     example="""
         services:
           dns: {vip: 192.0.2.50, port: 53, protocol: udp, real_servers: [web1, web2]}
@@ -115,11 +118,8 @@ def check_by_default(context: Context) -> Iterator[Hit]:
     links=(_KEEPALIVED,),
 )
 def check_pace(context: Context) -> Iterator[Hit]:
-    for service in context.cluster.services:
-        check = service.health_check
-        if not isinstance(check, NoCheck) and check.timing.timeout > check.timing.interval:
-            timing = check.timing
-            path = context.place_of(service, "health_check", "timeout")
-            if path == service.path:
-                path = context.place_of(service, "health_check")
-            yield Hit(path, f"a timeout of {timing.timeout:g} s, every {timing.interval:g} s")
+    for found in declared_checks(context):
+        timing = timing_of(found.check)
+        if timing is not None and timing.timeout > timing.interval:
+            where = found.at("timeout")
+            yield Hit(where, f"a timeout of {timing.timeout:g} s, every {timing.interval:g} s")

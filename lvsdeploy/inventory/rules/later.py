@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from lvsdeploy.inventory.model import IPAddress
 
-_BUILT_CHECKS = frozenset({"tcp", "http", "https", "ssl", "none"})
-_KNOWN_CHECKS = _BUILT_CHECKS | {"dns", "smtp", "udp", "ping", "script", "file", "bfd"}
 _WHY = "This version of lvsdeploy does not build it; ignoring it would leave a cluster other than declared."
 
 
@@ -92,32 +90,6 @@ def ipv6(context: Context) -> Iterator[Hit]:
 def sync_daemon(context: Context) -> Iterator[Hit]:
     if context.written("vrrp", "sync_daemon"):
         yield Hit(("vrrp", "sync_daemon"), "sync_daemon is not built yet")
-
-
-@rule(
-    "LVS907",
-    Severity.ERROR,
-    "A health check type is not built yet.",
-    why=_WHY,
-    fix="Use tcp, http, https or none.",
-    example="""
-        services:
-          dns: {vip: 192.0.2.50, port: 53, protocol: udp, health_check: dns, real_servers: [web1, web2]}
-    """,
-)
-def check_types(context: Context) -> Iterator[Hit]:
-    defaults = context.data.get("defaults")
-    owners: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [
-        (("services", name), entry) for name, entry in _mappings(context.data.get("services"))
-    ]
-    if isinstance(defaults, dict):
-        owners.append((("defaults",), defaults))
-    for path, entry in owners:
-        check = entry.get("health_check")
-        kind = check.get("type") if isinstance(check, dict) else check
-        if isinstance(kind, str) and kind in _KNOWN_CHECKS - _BUILT_CHECKS:
-            where = (*path, "health_check", *(("type",) if isinstance(check, dict) else ()))
-            yield Hit(where, f"the health check {kind} is not built yet")
 
 
 def _mappings(section: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
