@@ -109,6 +109,8 @@ class Scene:
             others=tuple(other for other in others if other.known),
             checkers=self.observation.checkers,
             unread=self.observation.unread,
+            tentative=self.observation.tentative,
+            duplicate=self.observation.duplicate,
             busy=self.observation.busy,
             unfinished=self.observation.unfinished,
             adopt=self.options.adopt,

@@ -234,7 +234,10 @@ class Session:
         """A director holds the inside gateway, or nobody can tell: no director is among the hosts."""
         nat = nat_in_use(self.cluster)
         asked = any(h.role is Role.DIRECTOR and h.observation is not None for h in self.hosts)
-        return nat is None or not asked or bool(self._holders()[nat.gateway.ip])
+        if nat is None or not asked:
+            return True
+        holders = self._holders()
+        return all(holders[gateway.ip] for gateway in nat.gateways)
 
     def _reroute(self, real_servers: Sequence[Host], course: _Course) -> None:
         """A default route through a gateway that nobody holds yet would cut the host off, and us from it."""

@@ -119,6 +119,11 @@ class Director:
         """The DIP of an address family (4 or 6)."""
         return _of_family(self.dip, self.dip6, version)
 
+    @property
+    def dips(self) -> tuple[IPAddress, ...]:
+        """Every DIP, the first one first."""
+        return (self.dip,) if self.dip6 is None else (self.dip, self.dip6)
+
 
 @dataclass(frozen=True)
 class RealServer:

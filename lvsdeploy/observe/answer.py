@@ -93,7 +93,18 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
     with reader.reading("transactions"):
         busy, unfinished = reader.transaction()
     around = reader.surroundings()
-    return Observation(about, state, view, counted, seen.tentative, unread, busy, unfinished, around)
+    return Observation(
+        about,
+        state,
+        view,
+        counted,
+        seen.tentative,
+        unread,
+        busy,
+        unfinished,
+        around,
+        seen.duplicate,
+    )
 
 
 @dataclass(frozen=True)

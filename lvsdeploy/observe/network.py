@@ -32,11 +32,16 @@ _LARGEST_METRIC = 2**32 - 1
 
 @dataclass(frozen=True)
 class Network:
-    """Links by interface (is it up, with a carrier?), addresses, default routes of the main table."""
+    """Links by interface (is it up, with a carrier?), addresses, default routes of the main table.
+
+    IPv6 addresses are `tentative` until duplicate address detection (DAD) has let them through; of a
+    `duplicate` it has found that another machine has it.
+    """
 
     links: Mapping[str, bool]
     addresses: frozenset[Address]
     tentative: frozenset[Address]
+    duplicate: frozenset[Address]
     routes: tuple[Route, ...]
 
 
@@ -45,6 +50,7 @@ def parse(lines: Iterable[str]) -> Network:
     links: dict[str, bool] = {}
     addresses: set[Address] = set()
     tentative: set[Address] = set()
+    duplicate: set[Address] = set()
     routes: dict[Route, None] = {}
     for line in lines:
         if match := _LINK.match(line):
@@ -52,12 +58,15 @@ def parse(lines: Iterable[str]) -> Network:
         elif match := _ADDRESS.match(line):
             address = Address(host_word(match[1]), ip_interface(_local(match[2], match[3])))
             addresses.add(address)
-            if {"tentative", "dadfailed"} & set(match[3].split()):
+            flags = match[3].split()
+            if "dadfailed" in flags:  # and tentative for ever
+                duplicate.add(address)
+            elif "tentative" in flags:
                 tentative.add(address)
         elif line.startswith("default "):
             routes.update(dict.fromkeys(_routes(line)))
     ordered = tuple(sorted(routes, key=lambda route: (route.version, route.metric)))
-    return Network(links, frozenset(addresses), frozenset(tentative), ordered)
+    return Network(links, frozenset(addresses), frozenset(tentative), frozenset(duplicate), ordered)
 
 
 def _local(text: str, rest: str) -> str:

@@ -40,8 +40,9 @@ class Observation:
     connections: Mapping[ServiceKey, Mapping[tuple[str, int], Connections]] = field(
         default_factory=dict
     )  # by destination; only when the request wants counters
-    tentative: frozenset[Address] = frozenset()  # IPv6 addresses that DAD has not let through
+    tentative: frozenset[Address] = frozenset()  # IPv6 addresses that DAD has not let through yet
     unread: Mapping[str, str] = field(default_factory=dict)
     busy: str = ""
     unfinished: str = ""
     surroundings: Surroundings = field(default_factory=Surroundings)  # as far as asked for
+    duplicate: frozenset[Address] = frozenset()  # IPv6 addresses that DAD has found on another machine

@@ -174,6 +174,36 @@ NO_WAY_BACK = code(
     why="Each host keeps what its last ten applies left, under /var/lib/lvsdeploy/CLUSTER/history.",
     fix="See with `lvsdeploy history` how far back it goes, or apply an older version of the inventory.",
 )
+DUPLICATE_ADDRESS = code(
+    "LVS537",
+    Severity.ERROR,
+    "Another machine has an IPv6 address of this host.",
+    why="Duplicate address detection found it when the address was set (dadfailed), so the kernel does not "
+    "use it: nobody is answered at it.",
+    fix="Find the other machine (`ip -6 neigh`, or `rdisc6` and `ndisc6`), take the address from it, then "
+    "remove the address here and set it again.",
+    links=("https://www.rfc-editor.org/rfc/rfc4862#section-5.4",),
+)
+NO_IPV6_ROUTE = code(
+    "LVS538",
+    Severity.WARNING,
+    "A director that forwards IPv6 has no IPv6 default route.",
+    why="The replies of NAT services end there, for all clients outside of the director's own networks. A "
+    "machine that forwards (net.ipv6.conf.all.forwarding=1) heeds router advertisements only where accept_ra "
+    "is 2; with 1 the kernel has dropped the route when forwarding began.",
+    fix="Set a default route, or accept_ra=2 on the interface that the router advertises on. Ignore it where "
+    "all clients are in the director's networks, or its routes name them.",
+    links=(_ARP,),
+)
+IPV6_OFF = code(
+    "LVS539",
+    Severity.ERROR,
+    "IPv6 is switched off where a service needs it.",
+    why="The kernel takes no IPv6 address on an interface whose disable_ipv6 is 1, and none at all without "
+    "the module ipv6. A DR real server needs it on lo, too, where the VIP is.",
+    fix="Set net.ipv6.conf.INTERFACE.disable_ipv6 to 0, live and in sysctl.d; boot without ipv6.disable=1.",
+    links=(_ARP,),
+)
 TWO_HOLDERS = code(
     "LVS541",
     Severity.ERROR,

@@ -34,6 +34,8 @@ class Context:
     others: tuple[Record, ...] = ()  # what other clusters of lvsdeploy put there
     checkers: CheckerView | None = None
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
+    tentative: frozenset[Address] = frozenset()  # IPv6 addresses that serve nobody yet
+    duplicate: frozenset[Address] = frozenset()  # and those that never will: another machine has them
     busy: str = ""  # who changes the host at this moment
     unfinished: str = ""  # whose apply broke off there
     adopt: bool = False  # files that somebody else wrote may be taken over

@@ -8,16 +8,15 @@ from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import Director, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import codes, surroundings
+from lvsdeploy.plan import codes, sixth, surroundings
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from ipaddress import IPv4Address, IPv6Address
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster, RealServer
+    from lvsdeploy.inventory.model import Cluster, IPAddress
     from lvsdeploy.observe import Surroundings
     from lvsdeploy.plan.context import Context
     from lvsdeploy.record import Record
@@ -37,6 +36,7 @@ def findings(context: Context, role: Role) -> Iterator[Finding]:
         kernel = facts.kernel or "of this host"
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
     yield from _schedulers(context)
+    yield from sixth.findings(context, role)
     for what, why in context.unread.items():
         if what != TABLE:
             yield codes.UNREAD.finding(f"{what} could not be read: {why}", host=host)
@@ -78,6 +78,7 @@ def about_the_cluster(
         *_own_addresses(cluster, states),
         *_one_network(cluster, states),
         *_inside_addresses(cluster, states),
+        *sixth.switched_off(cluster, states),
         *_vip_holders(cluster, states, whole=whole),
         *_former_hosts(cluster, records),
         *_drains(cluster, records),
@@ -89,11 +90,12 @@ def _own_addresses(cluster: Cluster, states: Mapping[str, HostState]) -> Iterato
     """Each machine holds the address that the inventory says it has."""
     for host in cluster.hosts():
         state = states.get(host.name)
-        word, declared = ("DIP", host.dip) if isinstance(host, Director) else ("RIP", host.rip)
-        if state is not None and not any(a.address.ip == declared for a in state.addresses):
-            yield codes.NOT_ITS_ADDRESS.finding(
-                f"none of its interfaces has the {word} {declared}", host=host.name
-            )
+        word = "DIP" if isinstance(host, Director) else "RIP"
+        for declared in host.dips if isinstance(host, Director) else host.rips:
+            if state is not None and not any(a.address.ip == declared for a in state.addresses):
+                yield codes.NOT_ITS_ADDRESS.finding(
+                    f"none of its interfaces has the {word} {declared}", host=host.name
+                )
 
 
 def _one_network(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
@@ -104,11 +106,10 @@ def _one_network(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[
             continue
         networks = [address.address.network for address in state.addresses]
         subnets = {network for network in networks if network.prefixlen < network.max_prefixlen}
-        for server in _dr_real_servers(cluster):
-            if not any(server.rip in subnet for subnet in subnets):
+        for name, rip in _dr_destinations(cluster):
+            if not any(rip in subnet for subnet in subnets):
                 yield codes.NOT_ONE_NETWORK.finding(
-                    f"real server {server.name} ({server.rip}) is in no subnet of this director",
-                    host=director.name,
+                    f"real server {name} ({rip}) is in no subnet of this director", host=director.name
                 )
 
 
@@ -119,13 +120,14 @@ def _inside_addresses(cluster: Cluster, states: Mapping[str, HostState]) -> Iter
         return
     for director in cluster.directors:
         state = states.get(director.name)
-        if state is not None and not any(
-            address.address.ip in nat.gateway.network and address.address.ip != nat.gateway.ip
-            for address in state.addresses
-        ):
-            yield codes.NO_INSIDE_ADDRESS.finding(
-                f"no interface has an address of its own in {nat.gateway.network}", host=director.name
-            )
+        for gateway in nat.gateways:
+            if state is not None and not any(
+                address.address.ip in gateway.network and address.address.ip != gateway.ip
+                for address in state.addresses
+            ):
+                yield codes.NO_INSIDE_ADDRESS.finding(
+                    f"no interface has an address of its own in {gateway.network}", host=director.name
+                )
 
 
 def _vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bool) -> Iterator[Finding]:
@@ -171,13 +173,11 @@ def _drains(cluster: Cluster, records: Mapping[str, Record]) -> Iterator[Finding
             )
 
 
-def holders_of(
-    cluster: Cluster, states: Mapping[str, HostState]
-) -> dict[IPv4Address | IPv6Address, tuple[str, ...]]:
+def holders_of(cluster: Cluster, states: Mapping[str, HostState]) -> dict[IPAddress, tuple[str, ...]]:
     """VIP (and NAT gateway) -> the directors that hold it now."""
     moving = [vip.ip for vip in cluster.vips]
     if (nat := nat_in_use(cluster)) is not None:
-        moving.append(nat.gateway.ip)
+        moving += [gateway.ip for gateway in nat.gateways]
     return {
         address: tuple(
             director.name
@@ -193,11 +193,17 @@ def holders_of(
     }
 
 
-def _dr_real_servers(cluster: Cluster) -> Iterator[RealServer]:
-    names = {
-        destination.real_server
+def _dr_destinations(cluster: Cluster) -> Iterator[tuple[str, IPAddress]]:
+    """(name, RIP) of each real server in DR, in the order of the inventory; both RIPs where both serve."""
+    served = {
+        (destination.real_server, destination.address)
         for service in cluster.services
         if service.mode is ForwardingMethod.DR
         for destination in service.destinations
     }
-    return (server for server in cluster.real_servers if server.name in names)
+    return (
+        (server.name, rip)
+        for server in cluster.real_servers
+        for rip in server.rips
+        if (server.name, rip) in served
+    )

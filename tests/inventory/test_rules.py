@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,23 @@ real_servers:
 services:
   http: {vip: 192.0.2.50, port: 80, real_servers: [lvs1, lvs2]}
 """
+
+GATEWAY6 = ', gateway6: "2001:db8:2::1/64"'
+NAT6 = """
+nat: {gateway: 10.2.0.1/24, gateway6: "2001:db8:2::1/64", interface: eth1}
+directors:
+  lvs1: {address: 192.0.2.2, dip6: "2001:db8::2", interface: eth0}
+  lvs2: {address: 192.0.2.3, dip6: "2001:db8::3", interface: eth0}
+real_servers:
+  web1: {address: 10.2.0.11, rip6: "2001:db8:2::11"}
+  web2: {address: 10.2.0.12, rip6: "2001:db8:2::12"}
+"""
+NAT_BOTH = """
+services:
+  http: {vips: [192.0.2.50, "2001:db8::50"], port: 80, mode: nat, real_servers: [web1, web2]}
+"""
+
+WEB1_AT = "real_servers:\n  web1: {{address: {}}}\n  web2: {{address: 192.0.2.12}}\n"
 
 
 SIX = """
@@ -152,6 +170,14 @@ RULES = {
     "LVS143": (
         "real_servers:\n  lvs1: {address: 192.0.2.11}\n" + service("port: 80", "[lvs1]") + ONE,
         "real_servers:\n  lvs1: {address: 192.0.2.2}\n" + service("port: 80", "[lvs1]") + ONE,
+    ),
+    "LVS117": (
+        NAT6.replace(GATEWAY6, "") + NAT_BOTH,
+        NAT6 + NAT_BOTH,
+    ),
+    "LVS118": (
+        NAT6.replace("eth1", "eth0") + NAT_BOTH,
+        NAT6.replace("eth1", "eth0") + service("port: 80, mode: nat"),
     ),
     "LVS201": (
         (
@@ -409,10 +435,6 @@ RULES = {
     ),
     "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
     "LVS902": ("engine: ipvsadm\n", "engine: keepalived\n"),
-    "LVS904": (
-        'directors: {lvs1: {address: "2001:db8::2", interface: eth0}}\n',
-        'directors: {lvs1: {address: "2001:db8::2", dip: 192.0.2.2, interface: eth0}}\n',
-    ),
     "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
@@ -448,6 +470,59 @@ def test_close_and_right(code: str, tmp_path: Path) -> None:
     found = codes_in(tmp_path, RULES[code][1])
     assert code not in found
     assert not {other for other in found if other.startswith("LVS0")}
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("fe80::50", "a link-local"),
+        ("fe80::50%eth0", "a link-local"),
+        ("2001:db8::50%eth0", "a scoped"),
+        ("::ffff:192.0.2.50", "an IPv4-mapped"),
+        ("::192.0.2.50", "an IPv4-compatible"),
+        ("ff02::1", "a multicast"),
+        ("::1", "a loopback"),
+        ("::", "the unspecified"),
+    ],
+)
+def test_ipv6_addresses_that_mean_nothing_on_the_network(address: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(inventory(WEB1_AT.format(f'"{address}"')))
+    assert [f.summary for f in findings_of(path) if f.code == "LVS213"] == [
+        f"{ip_address(address)} is {kind} address"
+    ]
+
+
+def test_ssh_may_go_by_a_link_local_address(tmp_path: Path) -> None:
+    servers = WEB1_AT.format('"fe80::11%eth0", rip: 192.0.2.11')
+    assert not {code for code in codes_in(tmp_path, servers) if code < "LVS300"}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "code"),
+    [
+        ("2001:db8:2::1", "LVS106"),
+        ("2001:db8:2::/64", "LVS106"),
+        ("2001:db8:2::1/0", "LVS106"),
+        ("2001:db8:3::1/64", "LVS107"),
+        ("2001:db8::3/32", "LVS108"),
+        ("2001:db8:2::12/64", "LVS109"),
+        ("2001:db8::50/32", "LVS109"),
+        ("fe80::1/64", "LVS213"),
+        ("2001:db8:2::ffff:ffff:ffff:ffff/64", None),
+    ],
+)
+def test_the_gateway_of_ipv6_is_looked_at_as_that_of_ipv4(
+    gateway: str, code: str | None, tmp_path: Path
+) -> None:
+    found = codes_in(tmp_path, NAT6.replace("2001:db8:2::1/64", gateway) + NAT_BOTH)
+    assert code in found if code else not {c for c in found if c < "LVS300"}
+
+
+@pytest.mark.parametrize(("host", "other"), [("dip6", "2001:db8::2"), ("rip6", "2001:db8:2::11")])
+def test_one_ipv6_address_for_two_hosts(host: str, other: str, tmp_path: Path) -> None:
+    second = {"dip6": "2001:db8::3", "rip6": "2001:db8:2::12"}[host]
+    assert "LVS402" in codes_in(tmp_path, (NAT6 + NAT_BOTH).replace(second, other))
 
 
 def test_every_code_is_tested() -> None:

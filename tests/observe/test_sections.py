@@ -139,16 +139,19 @@ def test_links_among_addresses() -> None:
             "2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\\  valid_lft forever",
             "3: eth1.100: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noop state DOWN",
             "3: eth1.100    inet6 2001:db8::1/64 scope global dadfailed tentative ",
+            "3: eth1.100    inet6 2001:db8::2/64 scope global tentative ",
+            "3: eth1.100    inet6 2001:db8::3/64 scope global nodad ",
             "4: tun0    inet 10.8.0.1 peer 10.8.0.2/32 scope global tun0",
         ]
     )
     assert seen.links == {"eth0": True, "eth1.100": False}
     assert {str(a) for a in seen.addresses} == {
         "192.0.2.2/24 on eth0",
-        "2001:db8::1/64 on eth1.100",
+        *(f"2001:db8::{number}/64 on eth1.100" for number in (1, 2, 3)),
         "10.8.0.1/32 on tun0",
     }
-    assert {str(a) for a in seen.tentative} == {"2001:db8::1/64 on eth1.100"}
+    assert {str(a) for a in seen.tentative} == {"2001:db8::2/64 on eth1.100"}
+    assert {str(a) for a in seen.duplicate} == {"2001:db8::1/64 on eth1.100"}
 
 
 @pytest.mark.parametrize(

@@ -79,18 +79,20 @@ def role_of(cluster: Cluster, host: str) -> Role:
 def fresh(cluster: Cluster, host: str) -> HostState:
     """A machine that nobody has touched: kernel defaults, its own address, a router."""
     declared = next(h for h in cluster.hosts() if h.name == host)
-    own = declared.dip if isinstance(declared, Director) else declared.rip
+    own = declared.dips if isinstance(declared, Director) else declared.rips
     names = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")
     interfaces = ("all", "lo", "eth0", "eth1", "eth0.100")
     sysctls = {conf(i, name): int(name == "send_redirects") for i in interfaces for name in names}
     sixth = {"forwarding": 0, "accept_ra": 1, "disable_ipv6": 0}
     sysctls |= {conf(i, name, 6): value for i in interfaces for name, value in sixth.items()}
-    prefix = 24 if own.version == 4 else 64
+    addresses = [f"{ip}/{24 if ip.version == 4 else 64}" for ip in own]
     return HostState(
         programs=frozenset({"ip"}),
         files=folders(*FOLDERS),
         sysctls={"net.ipv4.ip_forward": 0, **sysctls},
-        addresses=frozenset({on("lo", "127.0.0.1/8"), on("lo", "::1/128"), on("eth0", f"{own}/{prefix}")}),
+        addresses=frozenset(
+            {on("lo", "127.0.0.1/8"), on("lo", "::1/128"), *(on("eth0", text) for text in addresses)}
+        ),
         routes=routes("default via 192.0.2.1 dev eth0 proto static"),
         virtual_services={} if isinstance(declared, Director) else None,
     )

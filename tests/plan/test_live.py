@@ -90,8 +90,8 @@ def test_fresh_machines_are_fine(name: str) -> None:
     cluster = clusters.CASES[name]()
     seen = states(
         cluster,
-        lvs1="eth1 10.2.0.2/24, eth0 2001:db8::2/64",
-        lvs2="eth1 10.2.0.3/24, eth0 2001:db8::3/64",
+        lvs1="eth1 10.2.0.2/24, eth0 2001:db8::2/64, eth1 fd00:2::2/64",
+        lvs2="eth1 10.2.0.3/24, eth0 2001:db8::3/64, eth1 fd00:2::3/64",
     )
     assert found(cluster, seen) == []
 

@@ -30,16 +30,17 @@ _SSH_PORT = 22
 )
 def addresses_differ(context: Context) -> Iterator[Hit]:
     cluster = context.cluster
-    directors = [(host, host.dip) for host in cluster.directors]
-    real_servers = [(host, host.rip) for host in cluster.real_servers]
-    for hosts, key in ((directors, "dip"), (real_servers, "rip")):
+    directors = [(host, host.dips) for host in cluster.directors]
+    real_servers = [(host, host.rips) for host in cluster.real_servers]
+    for hosts, word in ((directors, "dip"), (real_servers, "rip")):
         seen: dict[IPAddress, str] = {}
-        for host, address in hosts:
-            other = seen.setdefault(address, host.name)
-            if other != host.name:
-                where = key if context.written(*host.path, key) else "address"
-                summary = f"{host.name} has the {key.upper()} of {other}, {address}"
-                yield Hit((*host.path, where), summary)
+        for host, addresses in hosts:
+            for key, address in zip((word, f"{word}6"), addresses, strict=False):
+                other = seen.setdefault(address, host.name)
+                if other != host.name:
+                    where = key if context.written(*host.path, key) else "address"
+                    summary = f"{host.name} has the {word.upper()} of {other}, {address}"
+                    yield Hit((*host.path, where), summary)
 
 
 @rule(

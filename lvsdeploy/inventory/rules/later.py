@@ -15,7 +15,6 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lvsdeploy.inventory.model import IPAddress
 
 _WHY = "This version of lvsdeploy does not build it; ignoring it would leave a cluster other than declared."
 
@@ -46,37 +45,6 @@ def tunnelling(context: Context) -> Iterator[Hit]:
 def plain_ipvsadm(context: Context) -> Iterator[Hit]:
     if context.cluster.engine is Engine.IPVSADM:
         yield Hit(("engine",), "the engine ipvsadm is not built yet")
-
-
-@rule(
-    "LVS904",
-    Severity.ERROR,
-    "IPv6 is not built yet.",
-    why=_WHY,
-    fix="Use IPv4 addresses for VIPs, RIPs and DIPs; SSH may connect over IPv6.",
-    example='services:\n  http: {vip: "2001:db8::50", port: 80, real_servers: [web1]}',
-)
-def ipv6(context: Context) -> Iterator[Hit]:
-    cluster = context.cluster
-    found: list[tuple[tuple[str, ...], str, IPAddress]] = []
-    for director in cluster.directors:
-        key = "dip" if context.written(*director.path, "dip") else "address"
-        found.append(((*director.path, key), "DIP", director.dip))
-    for real_server in cluster.real_servers:
-        key = "rip" if context.written(*real_server.path, "rip") else "address"
-        found.append(((*real_server.path, key), "RIP", real_server.rip))
-    for vip in cluster.vips:
-        path = (*vip.path, "address") if vip.name else vip.path
-        found.append((path, "VIP", vip.ip))
-    if cluster.nat:
-        found.append((("nat", "gateway"), "gateway", cluster.nat.gateway.ip))
-    for service in cluster.services:
-        if service.sorry_server:
-            path = context.place_of(service, "sorry_server", "address")
-            found.append((path, "sorry server", service.sorry_server.address))
-    for path, what, address in found:
-        if address.version == 6:  # noqa: PLR2004 - IP version
-            yield Hit(path, f"the {what} {address} is IPv6, which is not built yet")
 
 
 @rule(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import IPV4, IPV6, ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Network, IPv6Network
 
-    from lvsdeploy.inventory.model import IPAddress, Service
+    from lvsdeploy.inventory.model import IPAddress, IPInterface, Service
 
 _LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-NAT.html"
-_GATEWAY = ("nat", "gateway")
+_KEYS = ("gateway", "gateway6")
 
 
 @rule(
@@ -50,21 +50,23 @@ def nat_section(context: Context) -> Iterator[Hit]:
     example="nat: {gateway: 10.2.0.1, interface: eth1}",
 )
 def gateway_prefix(context: Context) -> Iterator[Hit]:
-    nat = context.cluster.nat
-    if nat is None:
-        return
-    network, address = nat.gateway.network, nat.gateway.ip
-    if network.prefixlen == network.max_prefixlen:
-        summary = f"the gateway {address} has no prefix, or one that leaves no room for real servers"
-        yield Hit(_GATEWAY, summary)
-    elif network.prefixlen == 0:
-        yield Hit(_GATEWAY, f"the gateway {nat.gateway} claims every address there is")
-    elif network.num_addresses > 2 and address in {  # noqa: PLR2004 - a /31 has neither
-        network.network_address,
-        network.broadcast_address,
-    }:
-        kind = "network" if address == network.network_address else "broadcast"
-        yield Hit(_GATEWAY, f"the gateway {address} is the {kind} address of {network}")
+    for path, gateway in _gateways(context):
+        network, address = gateway.network, gateway.ip
+        if network.prefixlen == network.max_prefixlen:
+            summary = f"the gateway {address} has no prefix, or one that leaves no room for real servers"
+            yield Hit(path, summary)
+        elif network.prefixlen == 0:
+            yield Hit(path, f"the gateway {gateway} claims every address there is")
+        elif network.num_addresses > 2 and address in _of_all(network):  # noqa: PLR2004 - a /31 has none
+            kind = "network" if address == network.network_address else "broadcast"
+            yield Hit(path, f"the gateway {address} is the {kind} address of {network}")
+
+
+def _of_all(network: IPv4Network | IPv6Network) -> set[IPAddress]:
+    """The addresses that stand for a network; IPv6 has no broadcast, and its first is every router's."""
+    if network.version == IPV4:
+        return {network.network_address, network.broadcast_address}
+    return {network.network_address}
 
 
 @rule(
@@ -116,12 +118,10 @@ def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
     """,
 )
 def gateway_moves(context: Context) -> Iterator[Hit]:
-    nat = context.cluster.nat
-    if nat is None:
-        return
-    for director in context.cluster.directors:
-        if str(nat.gateway.ip) in {str(director.dip), director.address}:
-            yield Hit(_GATEWAY, f"the gateway {nat.gateway.ip} is {director.name}'s own address")
+    for path, gateway in _gateways(context):
+        for director in context.cluster.directors:
+            if str(gateway.ip) in {director.address, *map(str, director.dips)}:
+                yield Hit(path, f"the gateway {gateway.ip} is {director.name}'s own address")
 
 
 @rule(
@@ -137,15 +137,13 @@ def gateway_moves(context: Context) -> Iterator[Hit]:
     """,
 )
 def gateway_is_free(context: Context) -> Iterator[Hit]:
-    nat = context.cluster.nat
-    if nat is None:
-        return
-    address = nat.gateway.ip
-    for real_server in context.cluster.real_servers:
-        if str(address) in {str(real_server.rip), real_server.address}:
-            yield Hit(_GATEWAY, f"the gateway {address} is {real_server.name}'s address")
-    if any(vip.ip == address for vip in context.cluster.vips):
-        yield Hit(_GATEWAY, f"the gateway {address} is a VIP of a service too")
+    for path, gateway in _gateways(context):
+        address = gateway.ip
+        for real_server in context.cluster.real_servers:
+            if str(address) in {real_server.address, *map(str, real_server.rips)}:
+                yield Hit(path, f"the gateway {address} is {real_server.name}'s address")
+        if any(vip.ip == address for vip in context.cluster.vips):
+            yield Hit(path, f"the gateway {address} is a VIP of a service too")
 
 
 @rule(
@@ -215,6 +213,72 @@ def ports_collapse(context: Context) -> Iterator[Hit]:
             if first.port == second.port:
                 ports = ", ".join(map(str, service.ports))
                 yield Hit((*first.path, "port"), f"ports {ports} all go to port {first.port}")
+
+
+@rule(
+    "LVS117",
+    Severity.ERROR,
+    "A NAT service has a VIP of an address family that has no gateway.",
+    why="The director rewrites the source of every reply, so replies must come back to it. Each family has a "
+    "default route of its own on the real servers, and a gateway of its own on the directors.",
+    fix="Add `gateway6` (or an IPv4 `gateway`) to the `nat` section, or take the VIP out.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        real_servers:
+          db1: {address: 10.2.0.21, rip6: "2001:db8:2::21"}
+        services:
+          api: {vips: [192.0.2.51, "2001:db8::51"], port: 80, mode: nat, real_servers: [db1]}
+    """,
+    needs=("nat",),
+)
+def gateway_of_each_family(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None:
+        return
+    for service in _nat_services(context):
+        for version in sorted({pool.version for pool in service.pools}):
+            if nat.gateway_of(version) is None:
+                key = "vip" if context.written(*service.path, "vip") else "vips"
+                vip = next(vip.ip for vip in service.vips if vip.ip.version == version)
+                yield Hit((*service.path, key), f"the VIP {vip} is IPv{version}, and no gateway is")
+
+
+@rule(
+    "LVS118",
+    Severity.WARNING,
+    "NAT of IPv6 with one interface for both sides.",
+    why="A router that sends an IPv6 packet out of the interface it came in on tells the sender of the "
+    "shorter way (RFC 4861, 8.2), and Linux has no sysctl that keeps it from doing so, as it has for IPv4. A "
+    "real server that heeds it sends its replies past the director.",
+    fix="Give the inside an interface of its own, or set net.ipv6.conf.all.accept_redirects=0 on the real "
+    "servers.",
+    example="""
+        directors:
+          lvs1: {address: "2001:db8::2", interface: eth0}
+        nat: {gateway: "2001:db8:2::1/64", interface: eth0}
+        real_servers:
+          db1: {address: "2001:db8:2::21"}
+        services:
+          api: {vip: "2001:db8::51", port: 80, mode: nat, real_servers: [db1]}
+    """,
+    links=("https://www.rfc-editor.org/rfc/rfc4861#section-8.2",),
+)
+def one_armed(context: Context) -> Iterator[Hit]:
+    nat = context.cluster.nat
+    if nat is None:
+        return
+    vips = [vip for s in _nat_services(context) for vip in s.vips if vip.ip.version == IPV6]
+    for director in context.cluster.directors:
+        if any((vip.interface or director.interface) == nat.interface for vip in vips):
+            summary = f"{director.name} has IPv6 VIPs of NAT services and the inside on {nat.interface}"
+            yield Hit(("nat", "interface"), summary)
+
+
+def _gateways(context: Context) -> Iterator[tuple[tuple[str, ...], IPInterface]]:
+    """Each gateway, and where it stands."""
+    nat = context.cluster.nat
+    for key, gateway in zip(_KEYS, nat.gateways if nat is not None else (), strict=False):
+        yield ("nat", key), gateway
 
 
 def _insides(context: Context) -> dict[int, IPv4Network | IPv6Network]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
@@ -96,7 +97,9 @@ def vip_is_host_address(context: Context) -> Iterator[Hit]:
     "LVS213",
     Severity.ERROR,
     "An address cannot be used on a network.",
-    why="Loopback, multicast, unspecified and reserved addresses reach no other machine.",
+    why="Loopback, multicast, unspecified and reserved addresses reach no other machine. An IPv6 address "
+    "that is link-local, or has a scope (`%eth0`), means something on one link only, and IPVS has no place "
+    "for the link; one with an IPv4 address in it (::ffff:192.0.2.1) is never on the wire.",
     fix="Use the address that the machine has on its network.",
     example="real_servers:\n  web1: {address: 127.0.0.1}",
 )
@@ -151,12 +154,23 @@ def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:
 
 
 def _unusable(address: IPAddress) -> str:
-    if address.is_unspecified:
-        return "the unspecified"
-    if address.is_loopback:
-        return "a loopback"
-    if address.is_multicast:
-        return "a multicast"
-    if address.version == 4 and (address.is_reserved or int(address) >> 24 == 0):  # noqa: PLR2004
-        return "a reserved"  # 240.0.0.0/4 and 0.0.0.0/8
-    return ""
+    kinds = {
+        "the unspecified": address.is_unspecified,
+        "a loopback": address.is_loopback,
+        "a multicast": address.is_multicast,
+        **(_unusable_fourth(address) if isinstance(address, IPv4Address) else _unusable_sixth(address)),
+    }
+    return next((kind for kind, so in kinds.items() if so), "")
+
+
+def _unusable_fourth(address: IPv4Address) -> dict[str, bool]:
+    return {"a reserved": address.is_reserved or int(address) >> 24 == 0}  # 240.0.0.0/4 and 0.0.0.0/8
+
+
+def _unusable_sixth(address: IPv6Address) -> dict[str, bool]:
+    return {
+        "a link-local": address.is_link_local,
+        "a scoped": address.scope_id is not None,
+        "an IPv4-mapped": address.ipv4_mapped is not None,
+        "an IPv4-compatible": int(address) >> 32 == 0,  # ::/96, deprecated by RFC 4291
+    }
