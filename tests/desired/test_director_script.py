@@ -72,8 +72,8 @@ def script(tmp_path: Path, *firewall: tuple[str, str, str]) -> str:
     for program, ending, rules in firewall:
         (tmp_path / f"firewall.{ending}").write_text(rules)
         loaded.append((program, str(tmp_path / f"firewall.{ending}")))
-    loading = LoadedRules(Ruleset(Firewall.NFT), NAME, (), tuple(loaded)) if loaded else None
-    file = director_script(Templates(), "shop", loading)
+    files = LoadedRules(Ruleset(Firewall.NFT), NAME, (), tuple(loaded)) if loaded else None
+    file = director_script(Templates(), "shop", files)
     (tmp_path / "director").write_bytes(file.content)
     return str(tmp_path / "director")
 

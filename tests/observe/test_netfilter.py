@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tests.observe.sandbox import Sandbox
 
 NAME = "lvsdeploy-shop"
-RULES: list[Rule] = [
+RULES: tuple[Rule, ...] = (
     Mark(ip_address("192.0.2.50"), Protocol.TCP, ((80, 80), (8000, 8010)), 7),
     Mark(ip_address("2001:db8::50"), Protocol.TCP, ((80, 80),), 7),
     ClampMss(ip_address("192.0.2.51"), 1400),
-]
+)
 ASKED = Request(rules_of="shop", ruled=True)
 OWN_ETC = [
     "mount -t tmpfs none /mnt",

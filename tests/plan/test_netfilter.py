@@ -17,6 +17,7 @@ from tests.plan.hosts import FACTS, changed, converged, declared_anew, given_up,
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.plan.context import Context
 
 NAME = "lvsdeploy-shop"
 MARKS = clusters.marks()
@@ -28,8 +29,8 @@ OLD = converged(MARKS, "lvs1", WITH_IPTABLES)
 RULES = LVS.desired.netfilter
 
 
-def the_change(context: object) -> Change:
-    (change,) = (c for c in plan(context).changes if c.kind is Kind.NETFILTER)  # type: ignore[arg-type]
+def the_change(context: Context) -> Change:
+    (change,) = (c for c in plan(context).changes if c.kind is Kind.NETFILTER)
     return change
 
 
