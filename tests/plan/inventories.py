@@ -62,12 +62,15 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
         }
         if draw(st.booleans()):
             service["persistence"] = draw(st.integers(1, 600))
+        if draw(st.integers(0, 2)) == 0:
+            service["fwmark"] = draw(st.integers(5, 6)) + 2 * number
         document["services"][f"s{number}"] = service
         if mode == "nat":
             document["nat"] = {
                 "gateway": "10.2.0.1/24",
                 "interface": "eth1",
                 "configure_gateway": draw(st.booleans()),
+                "masquerade": draw(st.booleans()),
             }
     return document
 

@@ -180,11 +180,12 @@ class Machine:
 
     def _netfilter_load(self, program: str, name: str, content: bytes) -> None:
         assert program in self.state.programs
-        assert name == "lvsdeploy-shop"
+        assert name.startswith("lvsdeploy-")
         self._rules(nft.parse(name, content.decode()))
 
     def _netfilter_remove(self, program: str, name: str) -> None:
-        assert (program, name) == ("nft", "lvsdeploy-shop")
+        assert program == "nft"
+        assert name.startswith("lvsdeploy-")
         self._rules(None)
 
     def _rules(self, rules: Ruleset | None) -> None:
@@ -195,7 +196,8 @@ class Machine:
         """What is balanced by a mark gets it, or its clients are refused."""
         rules = self.state.netfilter
         marks = {mark.mark for mark in rules.marks} if rules is not None else set()
-        balanced = {key.fwmark for key in self.state.virtual_services or {} if key.fwmark}
+        declared = {key for table in self._tables.values() for key in table}
+        balanced = {key.fwmark for key in self.state.virtual_services or {} if key.fwmark and key in declared}
         assert balanced <= marks, balanced - marks
 
     # --- services -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsdeploy.desired import render_all
+from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
+from lvsdeploy.state.netfilter import Mark, Ruleset
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, seen, told, untouched
 from tests.plan.inventories import cluster_of, inventories
@@ -165,7 +168,8 @@ def damages(draw: st.DrawFn, state: HostState) -> HostState:
                 destinations=tuple(sorted((*kept, *([stray] if draw(st.booleans()) else [])))),
             )
         if draw(st.booleans()):
-            key = replace(next(iter(state.virtual_services or {})), port=7)
+            first = next(iter(state.virtual_services or {}))
+            key = replace(first, fwmark=99) if first.fwmark else replace(first, port=7)
             table[key] = VirtualService(key, "rr", destinations=(stray_of(key),))
     return replace(
         state,
@@ -175,7 +179,18 @@ def damages(draw: st.DrawFn, state: HostState) -> HostState:
         addresses=frozenset(addresses),
         routes=(),
         virtual_services=table,
+        netfilter=draw(damaged_rules(state.netfilter)) if state.netfilter is not None else None,
     )
+
+
+@st.composite
+def damaged_rules(draw: st.DrawFn, rules: Ruleset) -> Ruleset | None:
+    """Rules of ours of which some are gone, and among which stand others."""
+    if draw(st.booleans()):
+        return None
+    left = [rule for rule in rules.rules if draw(st.booleans())]
+    others = [Mark(ip_address("192.0.2.9"), Protocol.UDP, (), 5)] if draw(st.booleans()) else []
+    return Ruleset.of(rules.program, [*left, *others], draw(st.sampled_from([(), ("tcp dport 22 drop",)])))
 
 
 def stray_of(key: ServiceKey) -> TableDestination:
