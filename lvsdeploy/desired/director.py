@@ -27,8 +27,9 @@ PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
 
 def director_modules(cluster: Cluster) -> tuple[str, ...]:
     """The kernel modules that the cluster's virtual services need, sorted."""
-    schedulers = {service.scheduler for service in cluster.services}
-    return ("ip_vs", *sorted(f"ip_vs_{scheduler}" for scheduler in schedulers))
+    schedulers = {f"ip_vs_{service.scheduler}" for service in cluster.services}
+    engines = {f"ip_vs_pe_{s.persistence_engine}" for s in cluster.services if s.persistence_engine}
+    return ("ip_vs", *sorted(schedulers | engines))
 
 
 def director_state(

@@ -44,7 +44,7 @@ NO_SCHEDULER = code(
     Severity.ERROR,
     "A director's kernel lacks a scheduler that a service asks for.",
     why="keepalived says so in its log alone and goes on without the virtual service.",
-    fix="Choose another scheduler, or install a kernel that has it: mh came with Linux 4.18, twos with 5.15.",
+    fix="Choose another scheduler, or install a kernel that has it: mh came with Linux 4.18, twos with 5.12.",
 )
 NO_INTERFACE = code(
     "LVS506",
@@ -230,6 +230,33 @@ UNKNOWN_DISTRIBUTION = code(
     "differ.",
     fix="Look at the plan: are packages and paths right? If so, go on.",
     links=("https://www.freedesktop.org/software/systemd/man/os-release.html",),
+)
+OLD_KEEPALIVED = code(
+    "LVS551",
+    Severity.ERROR,
+    "A director's keepalived is too old for what is declared, or was built without it.",
+    why="keepalived skips words that it does not know, and goes on with the rest: the director would do "
+    "something else than what is declared.",
+    fix="Install a keepalived that has it, or do without the key that the message names. "
+    "docs/reference/keepalived.md has every keyword with its version; `keepalived --version` shows what one "
+    "was built with.",
+)
+OLD_KERNEL = code(
+    "LVS552",
+    Severity.ERROR,
+    "A director's kernel lacks what is declared.",
+    why="Where a module or a sysctl shows whether the kernel has it, that is looked at. The rest goes by the "
+    "kernel's version, and is a warning on distributions that take features over into older kernels.",
+    fix="Install a newer kernel, or the distribution's package with its other modules, or do without the key "
+    "that the message names.",
+)
+OLD_IPVSADM = code(
+    "LVS553",
+    Severity.ERROR,
+    "A director's ipvsadm is too old for what is declared.",
+    why="It can neither set this in the kernel nor show it, so lvsdeploy could not tell whether the table is "
+    "as declared.",
+    fix="Install a newer ipvsadm; every distribution's since 2020 has 1.31.",
 )
 NOT_LISTENING = code(
     "LVS554",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import known_drains, nat_in_use
-from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import Director, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import codes, sixth, surroundings
+from lvsdeploy.plan import abilities, codes, sixth, surroundings
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
@@ -35,30 +34,13 @@ def findings(context: Context, role: Role) -> Iterator[Finding]:
     if role is Role.DIRECTOR and declared and "ip_vs" not in facts.modules | facts.available_modules:
         kernel = facts.kernel or "of this host"
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
-    yield from _schedulers(context)
+    yield from abilities.findings(context)
     yield from sixth.findings(context, role)
     for what, why in context.unread.items():
         if what != TABLE:
             yield codes.UNREAD.finding(f"{what} could not be read: {why}", host=host)
         elif "ipvsadm" in context.actual.programs:  # or its installation is planned, and the table read then
             yield codes.UNREAD.finding(f"the IPVS table could not be read: {why}", host=host)
-
-
-def _schedulers(context: Context) -> Iterator[Finding]:
-    """Each scheduler is a module of its own.
-
-    Where no folder of modules is seen (a container), only those that are loaded are known, and the lack of
-    one means little.
-    """
-    facts, services = context.facts, (context.desired.virtual_services or {}).values()
-    known = facts.modules | facts.available_modules
-    for scheduler in sorted({service.scheduler for service in services}):
-        if f"ip_vs_{scheduler}" not in known and "ip_vs" in known:
-            yield codes.NO_SCHEDULER.finding(
-                f"kernel {facts.kernel or 'of this host'} has no scheduler {scheduler} (ip_vs_{scheduler})",
-                host=context.host,
-                severity=Severity.ERROR if facts.modules_listed else Severity.WARNING,
-            )
 
 
 def about_the_cluster(

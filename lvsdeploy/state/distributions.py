@@ -49,6 +49,8 @@ class Distribution:
     keepalived_conf: str = "/etc/keepalived/keepalived.conf"
     modules_load: str = "/etc/modules-load.d"
     sysctl_d: str = "/etc/sysctl.d"
+    takes_features_over: bool = False
+    """Whether its kernels have features of later ones, so that a kernel's version tells little."""
     sources: tuple[str, ...] = ()
     """Where this is to be found."""
 
@@ -81,6 +83,7 @@ RHEL = Distribution(
     saved_table=SavedTable("/etc/sysconfig/ipvsadm", saves_on_stop=True),
     keepalived_options=("/etc/sysconfig/keepalived", "KEEPALIVED_OPTIONS"),
     packages={"ip": "iproute"},
+    takes_features_over=True,
     sources=(
         "https://src.fedoraproject.org/rpms/ipvsadm",
         "https://src.fedoraproject.org/rpms/keepalived",
@@ -96,6 +99,7 @@ SUSE = Distribution(
         "/etc/ipvsadm.rules", switch="/etc/sysconfig/ipvsadm", setting='IPVSADM_CONFIG="/etc/ipvsadm.rules"'
     ),
     keepalived_options=("/etc/sysconfig/keepalived", "KEEPALIVED_OPTIONS"),
+    takes_features_over=True,
     sources=(
         "https://build.opensuse.org/package/view_file/openSUSE:Factory/ipvsadm/ipvsadm.spec",
         "https://build.opensuse.org/package/show/openSUSE:Factory/keepalived",

@@ -242,7 +242,11 @@ def test_to_go_back_asks_what_any_role_may_need(host: str) -> None:
     assert request.units == ("keepalived", "lvsdeploy-shop")
     assert request.programs == ("ip", "ipvsadm", "keepalived")
     assert request.table is not None
-    assert set(request.modules) == {"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}
+    assert set(request.modules) == {
+        "ip_vs",
+        "ip_vs_pe_sip",
+        *(f"ip_vs_{scheduler}" for scheduler in Scheduler),
+    }
     assert request.counters == now.counters
     assert request.record == now.record
 
