@@ -43,7 +43,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class _Value:
+class Value:
     """What a keyword's value may need beyond the keyword itself."""
 
     path: str
@@ -56,19 +56,19 @@ class _Value:
 _SYNCD = frozenset({"IPVS_SYNCD_ATTRIBUTES"})
 _METHOD = "virtual_server lvs_method"
 _STATUS = "virtual_server real_server {} url status_code"
-_VALUES = (
-    _Value("virtual_server lvs_sched", r"^(fo|ovf)$", "scheduler fo or ovf", "1.3.6"),
-    _Value("virtual_server lvs_sched", r"^mh$", "scheduler mh", "2.0.7"),
-    _Value("virtual_server lvs_sched", r"^twos$", "scheduler twos", "2.2.5"),
+VALUES = (
+    Value("virtual_server lvs_sched", r"^(fo|ovf)$", "scheduler fo or ovf", "1.3.6"),
+    Value("virtual_server lvs_sched", r"^mh$", "scheduler mh", "2.0.7"),
+    Value("virtual_server lvs_sched", r"^twos$", "scheduler twos", "2.2.5"),
     # check_parser.c, `vs_forwarding_handler`: all three came with 2.0.18, and with a kernel's headers
-    _Value(_METHOD, r"\btype gue\b", "tunnels of type gue", "2.0.18", frozenset({"IPVS_TUN_TYPE"})),
-    _Value(_METHOD, r"\btype gre\b", "tunnels of type gre", "2.0.18", frozenset({"IPVS_TUN_GRE"})),
-    _Value(_METHOD, r"\b(rem)?csum\b", "checksums of tunnels", "2.0.18", frozenset({"IPVS_TUN_CSUM"})),
+    Value(_METHOD, r"\btype gue\b", "tunnels of type gue", "2.0.18", frozenset({"IPVS_TUN_TYPE"})),
+    Value(_METHOD, r"\btype gre\b", "tunnels of type gre", "2.0.18", frozenset({"IPVS_TUN_GRE"})),
+    Value(_METHOD, r"\b(rem)?csum\b", "checksums of tunnels", "2.0.18", frozenset({"IPVS_TUN_CSUM"})),
     *(
-        _Value(_STATUS.format(check), r"\d[ -]\d", "choice of several status codes", "2.0.17")
+        Value(_STATUS.format(check), r"\d[ -]\d", "choice of several status codes", "2.0.17")
         for check in ("HTTP_GET", "SSL_GET")
     ),
-    _Value(
+    Value(
         "global_defs lvs_sync_daemon",
         r"\b(maxlen|port|ttl|group)\b",
         "length, port, group or TTL of the sync daemon",
@@ -93,7 +93,7 @@ def of_keepalived(state: HostState) -> Iterator[Need]:
         ]
         found += [
             Need(value.what, keyword.key, value.since, value.options)
-            for value in _VALUES
+            for value in VALUES
             if value.path == path and re.search(value.pattern, rest)
         ]
         for need in found:
@@ -122,11 +122,21 @@ SYSCTLS = {
 
 RHEL 9 has run_estimation in its 5.14: https://gitlab.com/redhat/centos-stream/src/kernel/centos-stream-9/-/merge_requests/2181
 """
-_TUNNELS = {TunnelKind.GUE: "5.2", TunnelKind.GRE: "5.3"}
-_CHECKSUMS = "5.3"
-"""Commits 84c0d5e96f3a, 6f7b841bc939 and 29930e314da3 of Linux."""
-_FAMILIES = "3.18"
-"""A destination of another family than the VIP's: commit 6cff339bbd5f."""
+_FLAGS, _MH_FLAGS, _ENGINES = "flags of schedulers", "flags of the scheduler mh", "persistence engines"
+_GUE, _GRE, _CHECKSUMS = "tunnels of type gue", "tunnels of type gre", "checksums of tunnels"
+_FAMILIES = "real servers of another address family than the VIP"
+KERNEL = {_GUE: "5.2", _GRE: "5.3", _CHECKSUMS: "5.3", _FAMILIES: "3.18"}
+"""The same for what no module shows (commits 84c0d5e96f3a, 6f7b841bc939, 29930e314da3 and 6cff339bbd5f)."""
+IPVSADM = {
+    _ENGINES: "1.26",
+    _FLAGS: "1.27",
+    _FAMILIES: "1.28",
+    _GUE: "1.30",
+    _MH_FLAGS: "1.30",
+    _GRE: "1.31",
+    _CHECKSUMS: "1.31",
+}
+"""Since when ipvsadm can set and show it (https://git.kernel.org/pub/scm/utils/kernel/ipvsadm/ipvsadm.git)."""
 _SERVICE = "services.NAME."
 
 
@@ -155,16 +165,20 @@ def _of_service(service: VirtualService) -> Iterator[Need]:
             f"{_SERVICE}persistence_engine",
             module=f"ip_vs_pe_{service.engine}",
         )
+    for what, key in _of_destinations(service):
+        yield Need(what, key, KERNEL[what])
+
+
+def _of_destinations(service: VirtualService) -> Iterator[tuple[str, str]]:
+    """(what, key of the inventory) that both the kernel and ipvsadm must know."""
     for destination in service.destinations:
         tunnel = destination.tunnel
-        if tunnel is not None and tunnel.kind in _TUNNELS:
-            yield Need(f"tunnels of type {tunnel.kind}", f"{_SERVICE}tunnel.type", _TUNNELS[tunnel.kind])
+        if tunnel is not None and tunnel.kind is not TunnelKind.IPIP:
+            yield (_GUE if tunnel.kind is TunnelKind.GUE else _GRE), f"{_SERVICE}tunnel.type"
         if tunnel is not None and tunnel.checksum is not Checksum.NONE:
-            yield Need("checksums of tunnels", f"{_SERVICE}tunnel.checksum", _CHECKSUMS)
+            yield _CHECKSUMS, f"{_SERVICE}tunnel.checksum"
         if (":" in destination.address) != (service.key.family != _IPV4):
-            yield Need(
-                "real servers of another address family than the VIP", f"{_SERVICE}real_servers", _FAMILIES
-            )
+            yield _FAMILIES, f"{_SERVICE}real_servers"
 
 
 _IPV4 = 4
@@ -174,32 +188,21 @@ _IPV4 = 4
 
 
 def of_ipvsadm(state: HostState) -> Iterator[Need]:
-    """What ipvsadm must know, to show the table as it is and to set it right, each once.
-
-    https://git.kernel.org/pub/scm/utils/kernel/ipvsadm/ipvsadm.git
-    """
+    """What ipvsadm must know, to show the table as it is and to set it right, each once."""
     yield from dict.fromkeys(
-        need for service in (state.virtual_services or {}).values() for need in _shown(service)
+        Need(what, key, IPVSADM[what])
+        for service in (state.virtual_services or {}).values()
+        for what, key in _shown(service)
     )
 
 
-def _shown(service: VirtualService) -> Iterator[Need]:
+def _shown(service: VirtualService) -> Iterator[tuple[str, str]]:
     if service.scheduler_flags:
-        mh = any(flag.startswith("mh-") for flag in service.scheduler_flags)
-        yield Need("flags of schedulers", f"{_SERVICE}scheduler_flags", "1.30" if mh else "1.27")
+        of_mh = any(flag.startswith("mh-") for flag in service.scheduler_flags)
+        yield (_MH_FLAGS if of_mh else _FLAGS), f"{_SERVICE}scheduler_flags"
     if service.engine:
-        yield Need("persistence engines", f"{_SERVICE}persistence_engine", "1.26")
-    for destination in service.destinations:
-        tunnel = destination.tunnel
-        if tunnel is not None and tunnel.kind is not TunnelKind.IPIP:
-            since = "1.30" if tunnel.kind is TunnelKind.GUE else "1.31"
-            yield Need(f"tunnels of type {tunnel.kind}", f"{_SERVICE}tunnel.type", since)
-        if tunnel is not None and tunnel.checksum is not Checksum.NONE:
-            yield Need("checksums of tunnels", f"{_SERVICE}tunnel.checksum", "1.31")
-        if (":" in destination.address) != (service.key.family != _IPV4):
-            yield Need(
-                "real servers of another address family than the VIP", f"{_SERVICE}real_servers", "1.28"
-            )
+        yield _ENGINES, f"{_SERVICE}persistence_engine"
+    yield from _of_destinations(service)
 
 
 def version(text: str) -> tuple[int, ...] | None:

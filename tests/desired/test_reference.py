@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lvsdeploy.desired.keywords import keywords
-from lvsdeploy.desired.reference import PAGES, distributions_page, keepalived_page, main
+from lvsdeploy.desired.reference import PAGES, distributions_page, keepalived_page, main, versions_page
 from lvsdeploy.state.distributions import DISTRIBUTIONS, PROGRAMS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -42,3 +42,12 @@ def test_every_keyword_is_told() -> None:
     assert "| `PING_CHECK` | `services.NAME.health_check (ping)` | 2.1.0 |  |" in page
     assert "| `bfd_instance` | `services.NAME.health_check (bfd)` | 2.0.0 | BFD |" in page
     assert "## `vrrp_instance authentication`" in page
+
+
+def test_every_version_is_told() -> None:
+    page = versions_page()
+    assert "| scheduler mh (module ip_vs_mh) | 4.18 |" in page
+    assert "| sysctl net.ipv4.vs.run_estimation | 5.16 |" in page
+    assert "| tunnels of type gre | 2.0.18 | IPVS_TUN_GRE |" in page
+    assert "| tunnels of type gre | 5.3 |" in page
+    assert "| tunnels of type gre | 1.31 |" in page

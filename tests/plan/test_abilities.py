@@ -161,9 +161,20 @@ def test_what_stands_in_a_block_is_not_told_again() -> None:
     assert len(told(director(text, facts))) == 2
 
 
-def test_each_lack_is_told_once() -> None:
-    text = CONFIGURATIONS["check"] % "PING_CHECK"
-    assert len(told(director(text + text, with_keepalived("2.0.20")))) == 1
+@pytest.mark.parametrize(("where", "text"), [("check", "PING_CHECK"), ("service", "lvs_sched twos")])
+def test_each_lack_is_told_once(where: str, text: str) -> None:
+    whole = CONFIGURATIONS[where] % text
+    assert len(told(director(whole + whole, with_keepalived("2.0.20")))) == 1
+
+
+def test_every_lack_is_told() -> None:
+    text = CONFIGURATIONS["service"] % "lvs_method TUN type gue port 6080 csum\n lvs_sched twos"
+    lines = told(director(text, with_keepalived("2.1.5")))
+    assert [line.partition("2.1.5 ")[2].partition(" (")[0] for line in lines] == [
+        "was built without IPVS_TUN_TYPE, needed by tunnels of type gue",
+        "was built without IPVS_TUN_CSUM, needed by checksums of tunnels",
+        "has no scheduler twos",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +308,13 @@ def test_a_scheduler_is_a_module() -> None:
     ) == ["LVS502"]
 
 
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_since_when_a_scheduler_is_known(scheduler: Scheduler) -> None:
+    since = {"fo": "3.18", "ovf": "4.3", "mh": "4.18", "twos": "5.12"}.get(scheduler)
+    (line,) = told(scheduled(scheduler, lacking(f"ip_vs_{scheduler}")))
+    assert line.endswith(f": it came with Linux {since}" if since else "(services.NAME.scheduler)")
+
+
 def test_a_persistence_engine_is_a_module() -> None:
     context = scheduled(Scheduler.WLC, FACTS, persistence=60, persistence_engine="sip")
     assert told(context) == [
@@ -338,6 +356,7 @@ def test_a_sysctl_that_a_loaded_ip_vs_has_not() -> None:
 def test_a_sysctl_of_an_ip_vs_that_is_not_loaded_goes_by_the_kernel_s_version() -> None:
     assert told(sysctls("run_estimation", kernel="5.10.0"))[0].startswith("LVS552 error: kernel 5.10.0")
     assert told(sysctls("run_estimation", kernel="5.16.0")) == []
+    assert told(sysctls("conn_reuse_mode", kernel="3.10.0"))[0].startswith("LVS552 warning"), "not asked for"
     assert told(sysctls("conntrack", kernel="3.2.0")) == [], "as old as IPVS"
     assert told(sysctls("run_estimation", kernel="5.14.0-427.el9", os_id="rhel"))[0].startswith(
         "LVS552 warning"
