@@ -249,7 +249,7 @@ BLOCKS: dict[str, tuple[Row, ...]] = {
         _by("services.NAME.real_servers[].notify_up", "notify_up"),
         _by("services.NAME.real_servers[].notify_down", "notify_down"),
         _by("services.NAME.health_check (http)", "HTTP_GET"),
-        _by("services.NAME.health_check (https, ssl)", "SSL_GET"),
+        _by("services.NAME.health_check (https or ssl)", "SSL_GET"),
         _by("services.NAME.health_check (tcp)", "TCP_CHECK"),
         _by("services.NAME.health_check (smtp)", "SMTP_CHECK"),
         _by("services.NAME.health_check (dns)", "DNS_CHECK"),

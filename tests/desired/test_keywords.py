@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lvsdeploy.desired.keyword_table import BLOCKS
 from lvsdeploy.desired.keyword_versions import NEEDS, OLDEST, SINCE
 from lvsdeploy.desired.keywords import as_numbers, keywords, words
+from lvsdeploy.inventory.schema_check import resolved, schema
 
 HERE = Path(__file__).parent
 INSTALLED = {
@@ -18,15 +20,6 @@ INSTALLED = {
 }
 """What the parsers of these versions install (`install_keyword`), block by block."""
 GOLDEN = sorted(HERE.glob("golden/*/*/etc/keepalived/keepalived.conf"))
-
-NOT_YET = """
-vrrp_instance notify_backup
-vrrp_instance notify_fault
-vrrp_instance notify_master
-vrrp_instance notify_stop
-vrrp_instance track_script
-"""
-"""Blocks and keywords that are to be written, and whose templates are not there yet."""
 
 
 def written() -> set[str]:
@@ -64,7 +57,7 @@ def test_what_is_written_is_supported() -> None:
 
 def test_what_is_supported_is_written_somewhere() -> None:
     supported = {path for path, keyword in keywords().items() if keyword.supported}
-    assert sorted(supported - written()) == NOT_YET.strip().splitlines()
+    assert sorted(supported - written()) == []
 
 
 def test_versions_are_those_of_the_lists() -> None:
@@ -156,3 +149,37 @@ no_such_thing 1
         ("no_such_thing", "1"),
     ]
     assert list(words("} } {\n}\n")) == []
+
+
+# --- keys of the inventory ----------------------------------------------------------------------------------
+
+
+def keys() -> list[str]:
+    """Every key of the inventory that writes a keyword, without the type of check in brackets."""
+    told = {
+        key.partition(" (")[0] for keyword in keywords().values() for key in keyword.key.split(", ") if key
+    }
+    return sorted(told)
+
+
+def below(node: Any, name: str) -> list[Any]:
+    """The parts of the schema that a key may lead to: `NAME` any name, `[]` an item of a list."""
+    here = resolved(node)
+    found = []
+    if name == "[]":
+        found += [here["items"]] if "items" in here else []
+    elif name == "NAME":
+        found += [here["additionalProperties"]] if isinstance(here.get("additionalProperties"), dict) else []
+    elif name in here.get("properties", {}):
+        found.append(here["properties"][name])
+    for choice in ("anyOf", "oneOf", "allOf"):
+        found += [hit for option in here.get(choice, ()) for hit in below(option, name)]
+    return found
+
+
+@pytest.mark.parametrize("key", keys())
+def test_keys_are_the_inventory_s(key: str) -> None:
+    nodes = [schema()]
+    for name in key.replace("[]", ".[]").split("."):
+        nodes = [hit for node in nodes for hit in below(node, name)]
+        assert nodes, f"{key}: the schema has no {name}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsdeploy.desired import KEEPALIVED_CONF
+from lvsdeploy.desired.firewall import LOADERS
 from lvsdeploy.execute.aims import Aim, Forget, Options, Remove, Restore, Scene
 from lvsdeploy.inventory.model import Scheduler
 from lvsdeploy.observe import Observation
@@ -240,7 +241,7 @@ def test_to_go_back_asks_what_any_role_may_need(host: str) -> None:
     assert {KEEPALIVED_CONF, "/etc/keepalived"} <= request.files.keys()
     assert {path: request.files[path] for path in now.files} == dict(now.files), "with what is expected there"
     assert request.units == ("keepalived", "lvsdeploy-shop")
-    assert request.programs == ("ip", "ipvsadm", "keepalived")
+    assert set(request.programs) == {"ip", "ipvsadm", "keepalived", *LOADERS}
     assert request.table is not None
     assert set(request.modules) == {
         "ip_vs",
