@@ -205,7 +205,7 @@ def test_the_oldest_that_the_table_knows_is_older_than_what_is_written_anyway() 
     (line,) = told(converged(SHOP, "lvs1", facts))
     assert line == (
         "LVS551 error: keepalived 1.3.5 has no `virtual_server warmup` "
-        "(0: the first check is made at once): it came with 1.3.7"
+        "(services.NAME.health_check.warmup): it came with 1.3.7"
     )
 
 
