@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, pool_keys
+from lvsdeploy.inventory.model import Engine
 from lvsdeploy.plan import codes, live
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
 from lvsdeploy.state.ipvs import canonical
@@ -38,7 +39,7 @@ def status_of(
         directors.append(
             DirectorStatus(
                 director.name,
-                _role(observation, holds),
+                _role(cluster, observation, holds),
                 holds,
                 tuple(_services(cluster, observation, records[director.name].drained)),
             )
@@ -55,7 +56,9 @@ def status_of(
     )
 
 
-def _role(observation: Observation, holds: tuple[str, ...]) -> str:
+def _role(cluster: Cluster, observation: Observation, holds: tuple[str, ...]) -> str:
+    if cluster.engine is Engine.IPVSADM:
+        return "no VRRP"
     if not observation.state.runs(KEEPALIVED_UNIT):
         return "keepalived is not running"
     return "MASTER" if holds else "BACKUP"

@@ -31,6 +31,8 @@ class Boot:
     real_server: bool = False
     online: bool = False
     firewall: bool = False
+    table: tuple[str, ...] = ()
+    """The services that restore the IPVS table: a VIP that comes before its services refuses clients."""
 
     def unit(self, templates: Templates, cluster: str, manager: ServiceManager) -> File:
         """The unit or init script of this host; it runs the director's script first."""
@@ -47,5 +49,6 @@ class Boot:
             real_server=self.real_server,
             online=self.online,
             firewall=self.firewall,
+            table=list(self.table),
         )
         return File(unit_path(cluster, manager), content, mode)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired.firewall import masquerades
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
-from lvsdeploy.desired.roles import is_localnode
+from lvsdeploy.desired.roles import is_localnode, nat_in_use
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import Engine, ForwardingMethod
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
+from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import in_file, ipvs, split
 from lvsdeploy.state.unit import Unit
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 
 PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
+"""What a director may need, whatever its engine."""
 
 
 def director_modules(cluster: Cluster) -> tuple[str, ...]:
@@ -39,21 +41,16 @@ def director_state(
     table: Mapping[ServiceKey, VirtualService],
     actual: HostState | None = None,
 ) -> HostState:
-    """A keepalived with its configuration, the IPVS `table` it makes, and the sysctls of both.
+    """The IPVS `table`, what makes it, and the sysctls of both.
 
-    `actual` tells which interfaces have their IPv6 routes from advertisements.
+    That is a keepalived with its configuration. With the engine ipvsadm the table is ours to make, and
+    the VIPs are where VRRP would put them. `actual` tells which interfaces have their IPv6 routes from
+    advertisements.
     """
-    secret = cluster.vrrp.password is not None
-    configuration = File(
-        path=KEEPALIVED_CONF,
-        content=keepalived_conf(cluster, director, templates),
-        mode=0o600 if secret else 0o644,
-        secret=secret,
-    )
+    by_hand = cluster.engine is Engine.IPVSADM
     routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
     sysctls = {**routing, **balancing}
     files = [
-        configuration,
         File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
         File(
             path=sysctl_path(cluster.name),
@@ -69,14 +66,32 @@ def director_state(
                 conntrack=_CONNTRACK in balancing,
             ),
         ),
+        *([] if by_hand else [_keepalived(cluster, director, templates)]),
     ]
+    keepalived = Unit(KEEPALIVED_UNIT, enabled=True, active=True)
     return HostState(
-        programs=PROGRAMS,
+        programs=PROGRAMS - {"keepalived"} if by_hand else PROGRAMS,
         files={file.path: file for file in sorted(files, key=lambda file: file.path)},
         sysctls=sysctls,
-        units={KEEPALIVED_UNIT: Unit(KEEPALIVED_UNIT, enabled=True, active=True)},
+        addresses=frozenset(_own_vips(cluster, director) if by_hand else ()),
+        units={} if by_hand else {KEEPALIVED_UNIT: keepalived},
         virtual_services=table,
     )
+
+
+def _keepalived(cluster: Cluster, director: Director, templates: Templates) -> File:
+    secret = cluster.vrrp.password is not None
+    content = keepalived_conf(cluster, director, templates)
+    return File(KEEPALIVED_CONF, content, mode=0o600 if secret else 0o644, secret=secret)
+
+
+def _own_vips(cluster: Cluster, director: Director) -> tuple[Address, ...]:
+    """The addresses that this director holds all the time: no VRRP moves them. The inside gateway is one."""
+    vips = [Address(vip.interface or director.interface, vip.address) for vip in cluster.vips]
+    nat = nat_in_use(cluster)
+    if nat is not None:
+        vips += [Address(nat.interface, gateway) for gateway in nat.gateways]
+    return tuple(dict.fromkeys(vips))
 
 
 _NO_DESTINATION = ipvs("expire_nodest_conn")

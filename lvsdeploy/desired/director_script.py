@@ -12,41 +12,56 @@ from lvsdeploy.state.file import File
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lvsdeploy.desired.firewall import LoadedRules
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.desired.variant import Variant
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.state.host import HostState
+    from lvsdeploy.state.network import Address
 
 
 def with_script(state: HostState, cluster: Cluster, templates: Templates, variant: Variant) -> HostState:
-    """A director's `state`, and what it takes at boot beside keepalived: nothing without rules."""
+    """A director's `state`, and what it takes at boot beside keepalived: nothing without rules and VIPs.
+
+    The VIPs are those that the state has; where there is a keepalived, they are its business.
+    """
     rules = loaded_rules(cluster.name, variant.firewall, director_rules(cluster))
-    if rules is None:
+    vips = tuple(sorted(state.addresses, key=str))
+    if rules is None and not vips:
         return state
-    unit = unit_name(cluster.name)
-    boot = Boot(director=True, firewall=True)
+    unit, saved = unit_name(cluster.name), variant.saved_table
+    boot = Boot(
+        director=True,
+        online=bool(vips),
+        firewall=rules is not None,
+        table=(saved.unit,) if vips and saved is not None else (),
+    )
     files = [
         *state.files.values(),
-        *rules.files,
-        director_script(templates, cluster.name, rules),
+        *(rules.files if rules is not None else ()),
+        director_script(templates, cluster.name, rules, vips),
         boot.unit(templates, cluster.name, variant.manager),
     ]
     return replace(
         state,
-        programs=state.programs | rules.programs,
+        programs=state.programs | (rules.programs if rules is not None else frozenset()),
         files={file.path: file for file in sorted(files, key=lambda file: file.path)},
         units={unit: Unit(unit, enabled=True, active=True), **state.units},
-        netfilter=rules.ruleset,
+        netfilter=rules.ruleset if rules is not None else None,
     )
 
 
-def director_script(templates: Templates, cluster: str, rules: LoadedRules | None) -> File:
-    """The director's script, which loads the netfilter `rules`."""
+def director_script(
+    templates: Templates, cluster: str, rules: LoadedRules | None, vips: Iterable[Address] = ()
+) -> File:
+    """The director's script, which loads the netfilter `rules`, and sets the `vips`."""
     content = templates.render(
         "director/director.sh.j2",
         cluster=cluster,
         rules=rules.name if rules is not None else "",
         firewall=list(rules.loads) if rules is not None else [],
+        vips=[f"{vip.address}@{vip.interface}" for vip in vips],
     )
     return File(director_script_path(cluster), content, 0o755)

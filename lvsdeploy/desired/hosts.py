@@ -14,6 +14,7 @@ from lvsdeploy.desired.paths import (
     KEEPALIVED_CONF,
     KEEPALIVED_UNIT,
     director_script_path,
+    drop_in_path,
     modules_path,
     rules_path,
     script_path,
@@ -25,9 +26,12 @@ from lvsdeploy.desired.real_server import real_server_state
 from lvsdeploy.desired.roles import Roles, route_is_managed
 from lvsdeploy.desired.routing import routing_sysctls
 from lvsdeploy.desired.table import expected_table
+from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
+from lvsdeploy.desired.table_at_boot import SAVED, with_saved_table
+from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 from lvsdeploy.desired.templates import Templates
 from lvsdeploy.desired.variant import Variant
-from lvsdeploy.inventory.model import Director
+from lvsdeploy.inventory.model import Director, Engine
 from lvsdeploy.record import Goal, folders_of, history_path, manifest_path
 from lvsdeploy.state.facts import ServiceManager
 
@@ -84,7 +88,7 @@ def desired_goal(
 
 
 def render_all(cluster: Cluster, *, templates_dir: Path | None = None) -> Mapping[str, HostState]:
-    """Every managed host's desired state, real servers first, as if all of them ran systemd and had nft."""
+    """Every managed host's desired state, real servers first, as if all of them ran Debian and had nft."""
     hosts = _hosts(ByIdentity(cluster), templates_dir)
     return {host.name: hosts.state(host.name, Variant()) for host in hosts.roles.managed()}
 
@@ -111,6 +115,8 @@ def unit_names(cluster: Cluster, host: str) -> tuple[str, ...]:
     names = {unit_name(cluster.name)}
     if isinstance(found, Director):
         names.add(KEEPALIVED_UNIT)
+        if cluster.engine is Engine.IPVSADM:
+            names.update(TABLE_UNITS)
     return tuple(sorted(names))
 
 
@@ -126,7 +132,9 @@ class _Hosts:
     def state(self, name: str, variant: Variant, actual: HostState | None = None) -> HostState:
         host = self.roles.find(name)
         if isinstance(host, Director):
-            state = with_script(self._director(host, actual), self.cluster, self._templates, variant)
+            state = self._director(host, actual)
+            state = with_saved_table(state, self.cluster, self._templates, variant)
+            state = with_script(state, self.cluster, self._templates, variant)
             if (server := self.cluster.serving(name)) is None:
                 return state
             serving = real_server_state(self.roles, server, self._templates, variant.manager, actual)
@@ -145,7 +153,11 @@ class _Hosts:
         ours += [unit_path(cluster, manager) for manager in ServiceManager]
         if isinstance(host, Director):
             ours.append(KEEPALIVED_CONF)
-        states = [self.state(name, variant) for variant in Variant.every()]
+        variants = Variant.every()
+        if isinstance(host, Director) and self.cluster.engine is Engine.IPVSADM:
+            ours += [*TABLE_PATHS, *(drop_in_path(cluster, unit) for unit in TABLE_UNITS)]
+            variants = Variant.every(saved_tables=SAVED)
+        states = [self.state(name, variant) for variant in variants]
         # Folders, too: those that are not there yet are made, and remembered as ours.
         ours += [manifest_path(cluster), *folders_of((*ours, history_path(cluster, "")))]
         paths: dict[str, dict[str, bytes]] = {path: {} for path in sorted(ours)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.boot import Boot
 from lvsdeploy.desired.paths import director_script_path, script_path, sysctl_path
+from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 
 if TYPE_CHECKING:
     from lvsdeploy.desired.templates import Templates
@@ -39,7 +40,9 @@ def both(
     boot = Boot(
         director=director_script_path(cluster.name) in files,
         real_server=script_path(cluster.name) in files,
+        online=bool(director.addresses),
         firewall=director.netfilter is not None,
+        table=tuple(sorted(director.units.keys() & set(TABLE_UNITS))) if director.addresses else (),
     )
     unit = boot.unit(templates, cluster.name, manager)
     files[unit.path] = unit

@@ -32,6 +32,11 @@ def rules_path(cluster: str, kind: str) -> str:
     return f"/etc/lvsdeploy/{cluster}/firewall.{kind}"
 
 
+def drop_in_path(cluster: str, unit: str) -> str:
+    """What lvsdeploy sets otherwise in a systemd unit of the distribution."""
+    return f"/etc/systemd/system/{unit}.service.d/lvsdeploy-{cluster}.conf"
+
+
 def unit_name(cluster: str) -> str:
     """The service that runs those scripts at boot."""
     return f"lvsdeploy-{cluster}"

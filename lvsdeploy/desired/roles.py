@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod, RealServer
+from lvsdeploy.inventory.model import Director, ForwardingMethod, RealServer
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Service
@@ -18,8 +18,6 @@ class Roles:
     """A cluster's hosts and what they are there for. LvsdeployError for a cluster nothing here renders."""
 
     def __init__(self, cluster: Cluster) -> None:
-        if cluster.engine is not Engine.KEEPALIVED:
-            raise LvsdeployError(f"engine {cluster.engine} is not built yet; use keepalived")
         for service in cluster.services:
             if service.mode is ForwardingMethod.TUN:
                 raise LvsdeployError(f"service {service.name}: mode tun is not built yet; use dr or nat")

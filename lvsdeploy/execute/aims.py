@@ -6,8 +6,9 @@ left. All of them go through the same plan and the same transaction.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import (
@@ -22,6 +23,8 @@ from lvsdeploy.desired import (
 )
 from lvsdeploy.desired.director import PROGRAMS, director_modules
 from lvsdeploy.desired.firewall import LOADERS
+from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
+from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 from lvsdeploy.inventory.model import Director, ForwardingMethod, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
@@ -34,6 +37,7 @@ from lvsdeploy.record import (
     Record,
     Stamp,
     cluster_of,
+    folders_of,
     history_path,
     load_goal,
     manifest_path,
@@ -44,7 +48,7 @@ from lvsdeploy.state.file import FileKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lvsdeploy.inventory.model import Cluster, RealServer
+    from lvsdeploy.inventory.model import Cluster, IPAddress, RealServer
     from lvsdeploy.observe import Observation
     from lvsdeploy.record import Drained
 
@@ -117,7 +121,19 @@ class Scene:
             keeps_leaving=self.keeps_leaving,
             drain=self.options.drain,
             stamp=self.options.stamp,
+            own=_own_addresses(self.declared),
         )
+
+
+def _own_addresses(declared: Director | RealServer) -> frozenset[IPAddress]:
+    """The addresses by which a host is known, and perhaps reached."""
+    if isinstance(declared, Director):
+        found = [declared.dip, *([declared.dip6] if declared.dip6 is not None else [])]
+    else:
+        found = [*declared.rips]
+    with suppress(ValueError):  # a name
+        found.append(ip_address(declared.address))
+    return frozenset(found)
 
 
 class Aim:
@@ -180,7 +196,10 @@ class Remove(Aim):
     def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:  # noqa: ARG002
         # The record names the rest.
         manifest = manifest_path(cluster.name)
-        return Request(files={manifest: ()}, programs=("ip",), record=manifest, rules_of=cluster.name)
+        request = Request(files={manifest: ()}, programs=("ip",), record=manifest, rules_of=cluster.name)
+        if isinstance(declared, Director):  # the table may be ours, and no daemon's that takes it along
+            return replace(request, programs=("ip", "ipvsadm"), table=frozenset())
+        return request
 
     def plan(self, scene: Scene) -> HostPlan:
         return plan_host(replace(scene.context(Goal()), forgets=True), scene.role)
@@ -205,11 +224,12 @@ class Restore(Aim):
     def request(self, cluster: Cluster, declared: Director | RealServer, options: Options) -> Request:
         """All that any role may need: the host may have been a director then, with other schedulers."""
         request = super().request(cluster, declared, options)
-        configuration = {KEEPALIVED_CONF: (), str(PurePosixPath(KEEPALIVED_CONF).parent): ()}
+        paths = (KEEPALIVED_CONF, *TABLE_PATHS)
+        configuration = dict.fromkeys((*paths, *sorted(folders_of(paths))), ())
         return replace(
             request,
             files={**configuration, **request.files},
-            units=tuple(sorted({*request.units, KEEPALIVED_UNIT})),
+            units=tuple(sorted({*request.units, KEEPALIVED_UNIT, *TABLE_UNITS})),
             programs=tuple(sorted({*PROGRAMS, *LOADERS})),
             ruled=True,
             modules=("ip_vs", "ip_vs_pe_sip", *(f"ip_vs_{name}" for name in sorted(Scheduler))),

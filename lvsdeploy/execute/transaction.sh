@@ -490,6 +490,39 @@ unit_stop() {
 
 unit_reload() { unit_do "$1" reload; }
 
+# keepalived is stopped, and the table stays: a clean stop would empty it, and break every connection. So its
+# checker ends without a last word, while its parent, held, cannot start another. VRRP ends as it should: it
+# takes the VIPs away, and tells the other directors.
+keepalived_leaves_table() {
+    idle keepalived || on_undo launch keepalived || return 1
+    parent=$(pid_of keepalived) && checker=$(pid_of checkers) && kill -STOP "$parent" && kill -KILL "$checker" || :
+    if [ -n "$parent" ]; then
+        if vrrp=$(pid_of vrrp) && kill -TERM "$vrrp"; then
+            tries=25
+            while [ "$tries" -gt 0 ] && kill -0 "$vrrp" && ! ended "$vrrp"; do
+                sleep 0.2 2>/dev/null || sleep 1
+                tries=$((tries - 1))
+            done
+        fi
+        kill -KILL "$parent"
+    fi 2>/dev/null
+    halt keepalived
+    [ "$manager" != systemd ] || systemctl --quiet reset-failed keepalived 2>/dev/null || :
+}
+
+# pid_of NAME: of the process of keepalived that wrote NAME.pid
+pid_of() {
+    for pid_file in /run/keepalived/"$1".pid /run/"$1".pid /var/run/"$1".pid; do
+        if { read -r pid <"$pid_file"; } 2>/dev/null && kill -0 "$pid" 2>/dev/null; then
+            case $(cat "/proc/$pid/comm") in keepalived*) echo "$pid" && return 0 ;; esac
+        fi
+    done
+    return 1
+}
+
+# Its parent is held, and does not take notice: a process that has ended stays as a zombie.
+ended() { case $(cat "/proc/$1/stat") in *") Z "*) return 0 ;; esac; return 1; }
+
 # As undo: what is so already need not be done, nor be possible.
 halt() { unit_do "$1" stop || idle "$1"; }
 

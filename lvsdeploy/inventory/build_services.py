@@ -17,6 +17,7 @@ from lvsdeploy.inventory.model import (
     IPV4,
     IPV6,
     Destination,
+    Engine,
     ForwardingMethod,
     IPAddress,
     Pool,
@@ -174,7 +175,9 @@ def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath)
         persistence_prefix=_prefix(given) if families[IPV6] else None,
         persistence_engine=given.get("persistence_engine", ""),
         one_packet=given.get("one_packet", False),
-        health_check=health_check(given.get("health_check"), protocols[0], ports if not fwmark else ()),
+        health_check=health_check(
+            given.get("health_check", _unasked(draft)), protocols[0], ports if not fwmark else ()
+        ),
         alpha=given.get("alpha", True),
         omega=given.get("omega", False),
         quorum=given.get("quorum", 1),
@@ -334,3 +337,8 @@ def _unknown_real_server(draft: Draft, name: str, path: KeyPath) -> None:
     elif draft.real_servers or "real_servers" not in draft.incomplete:
         known = {*draft.real_servers, *draft.lost["real_servers"]}
         draft.unknown("real server", name, path, sorted(known))
+
+
+def _unasked(draft: Draft) -> str | None:
+    """The health check where the inventory names none: nobody checks with the engine ipvsadm."""
+    return "none" if draft.document.data.get("engine") == Engine.IPVSADM else None

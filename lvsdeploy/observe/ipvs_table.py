@@ -16,7 +16,6 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.observe import connections
 from lvsdeploy.state.ipvs import (
     LARGEST_MARK,
@@ -28,7 +27,8 @@ from lvsdeploy.state.ipvs import (
     Tunnel,
     TunnelKind,
     VirtualService,
-    mark_of,
+    commands,
+    key_of,
     number,
     split_port,
 )
@@ -36,7 +36,6 @@ from lvsdeploy.state.ipvs import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_PROTOCOLS = {"-t": Protocol.TCP, "-u": Protocol.UDP, "--sctp-service": Protocol.SCTP}
 _FORWARDING = {way.value: way for way in Forwarding}
 _CHECKSUMS = {f"--tun-{checksum}": checksum for checksum in Checksum}
 _LARGEST_SIGNED = 2**31 - 1
@@ -78,7 +77,7 @@ def render(table: Iterable[VirtualService]) -> str:
 
 def rules(table: Iterable[VirtualService]) -> str:
     """The table for `ipvsadm -R`, services in order of their keys: all of it, thresholds, too."""
-    return "".join(f"{' '.join(words)}\n" for words in _commands(sorted(table, key=_order)))
+    return "".join(f"{' '.join(words)}\n" for words in commands(sorted(table, key=_order)))
 
 
 def listing(table: Iterable[VirtualService]) -> str:
@@ -114,14 +113,6 @@ def _lines(table: Iterable[VirtualService]) -> Iterator[str]:
             if destination.tunnel is not None and destination.tunnel.kind is TunnelKind.IPIP:
                 shown += ["--tun-type", TunnelKind.IPIP.value]
             yield " ".join(("-a", *words, "-r", str(destination), *shown))
-
-
-def _commands(table: Iterable[VirtualService]) -> Iterator[tuple[str, ...]]:
-    for service in table:
-        words = service.key.flags()
-        yield ("-A", *words, *service.options())
-        for destination in service.destinations:
-            yield ("-a", *words, *destination.options())
 
 
 def _limits(table: Iterable[VirtualService]) -> Iterator[str]:
@@ -174,10 +165,7 @@ class _Line:
         command, *words = text.split()
         if command not in ("-A", "-a"):
             raise ValueError(command)
-        flag, name, *rest = words
-        family = 4
-        if flag == "-f" and rest[:1] == ["-6"]:
-            family, rest = 6, rest[1:]
+        key, rest = key_of(words)
         options: dict[str, str] = {}
         last = ""
         for word in rest:
@@ -186,7 +174,7 @@ class _Line:
                 options[last] = ""
             else:
                 options[last] = word
-        return cls(command, _key(flag, name, family), options)
+        return cls(command, key, options)
 
     def service(self) -> VirtualService:
         flags = self.options.get("-b", "")
@@ -225,9 +213,3 @@ class _Line:
             number(self.options.get("--tun-port", "0"), LARGEST_PORT),
             checksums[0] if checksums else Checksum.NONE,
         )
-
-
-def _key(flag: str, name: str, family: int) -> ServiceKey:
-    if flag == "-f":
-        return ServiceKey(None, "", 0, mark_of(name), family)
-    return ServiceKey(_PROTOCOLS[flag], *split_port(name))

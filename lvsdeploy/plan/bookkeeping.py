@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
+from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, HostPlan, Kind, Phase, Reason, Role, Step
@@ -114,6 +115,7 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
         routes=tuple(_routes(context)),
         units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
         packages=tuple(sorted({*record.packages, *(c.name for c in changes if c.kind is Kind.PACKAGE)})),
+        services=tuple(sorted(desired.virtual_services or ())) if context.by_hand else (),
         hosts=context.goal.hosts,
         former=_former(context),
         drained=context.goal.drained,
@@ -198,8 +200,13 @@ def _was_there(context: Context, address: Address) -> bool:
 
 
 def _unit_before(context: Context, name: str) -> RecordedUnit:
-    """Only keepalived can have been there before us; without a configuration it did nothing."""
+    """Only services of the distribution can have been there before us.
+
+    keepalived did nothing without a configuration. What restores the table is never started or stopped.
+    """
     there = context.actual.units.get(name)
+    if there is not None and name in TABLE_UNITS:
+        return RecordedUnit(there.enabled)
     if there is None or name != KEEPALIVED_UNIT or _is_ours(context, KEEPALIVED_CONF):
         return RecordedUnit()
     return RecordedUnit(there.enabled, there.active and KEEPALIVED_CONF in context.actual.files)

@@ -84,6 +84,7 @@ _TITLES = {
     "unit_start": "start",
     "unit_reload": "reload",
     "unit_stop": "stop",
+    "keepalived_leaves_table": "end keepalived, and leave the IPVS table as it is",
     "unit_disable": "keep from being started at boot",
     "netfilter_load": "load the netfilter rules",
     "netfilter_remove": "remove the netfilter rules",

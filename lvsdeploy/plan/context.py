@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import KEEPALIVED_CONF
 from lvsdeploy.plan.change import Reason
 from lvsdeploy.record import Record, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lvsdeploy.inventory.model import IPAddress
     from lvsdeploy.observe import CheckerView
     from lvsdeploy.record import Goal
     from lvsdeploy.state.facts import Facts
@@ -41,6 +43,7 @@ class Context:
     adopt: bool = False  # files that somebody else wrote may be taken over
     keeps_leaving: bool = False  # what directors still count on stays for now, though no longer declared
     drain: int = 0  # seconds that connections of a destination get before it goes
+    own: frozenset[IPAddress] = frozenset()  # addresses that the host is known by: never taken away
     stamp: Stamp = NOBODY
     forgets: bool = False  # what was applied here is not to be remembered: nobody will go back to it
 
@@ -53,6 +56,11 @@ class Context:
         """The default routes that are ours to set, one a family."""
         routes = self.desired.routes if self.goal.route_is_managed else ()
         return tuple(route for route in routes if route.via is not None)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the IPVS table is ours to make, and no daemon's (engine ipvsadm)."""
+        return self.desired.virtual_services is not None and KEEPALIVED_CONF not in self.desired.files
 
     @property
     def staying(self) -> frozenset[Address]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
+from lvsdeploy.desired.table_at_boot import says_nothing
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.plan.diffs import diff
@@ -67,6 +68,7 @@ def _foreign(context: Context, wanted: File, there: File | None) -> bool:
         and there.kind is FileKind.REGULAR
         and wanted.path not in context.record.files
         and there.content != wanted.content
+        and not says_nothing(there)
     )
 
 

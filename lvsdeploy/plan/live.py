@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired import known_drains, nat_in_use
-from lvsdeploy.inventory.model import Director, ForwardingMethod
+from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
 from lvsdeploy.plan import abilities, codes, sixth, surroundings
 from lvsdeploy.plan.change import Role
@@ -113,7 +113,9 @@ def _inside_addresses(cluster: Cluster, states: Mapping[str, HostState]) -> Iter
 
 
 def _vip_holders(cluster: Cluster, states: Mapping[str, HostState], *, whole: bool) -> Iterator[Finding]:
-    """Each VIP is on exactly one director."""
+    """Each VIP is on exactly one director. Without VRRP each director holds it all the time, by itself."""
+    if cluster.engine is Engine.IPVSADM:
+        return
     for address, holders in holders_of(cluster, states).items():
         if len(holders) > 1:
             names = ", ".join(holders)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lvsdeploy.state.network import Address, Route
 
 
+_LOOPBACK = "lo"
+
+
 def address_changes(context: Context) -> Iterator[Change]:
     """VIPs missing from their interface, standing on another one too, or left over."""
     desired, actual = context.desired.addresses, context.actual.addresses
@@ -36,6 +39,8 @@ def address_changes(context: Context) -> Iterator[Change]:
         recorded = there in context.record.addresses
         if right is None and (not recorded or _is_not_ours_alone(context, there)):
             continue
+        if there.address.ip in context.own and there.interface != _LOOPBACK:
+            continue  # a record that says so is wrong, and would cut the host off
         reason = Reason.DRIFT if context.record.known else Reason.FOREIGN
         yield Change(
             Kind.ADDRESS,
@@ -68,7 +73,7 @@ def _harm(there: Address, right: Address) -> str:
     """Why an address must not stay where it is, beside the right place for the same VIP."""
     if there.interface == right.interface:
         return f"the VIP belongs there as {right.address}: with this prefix, {there.address.network} is local"
-    return f"the VIP belongs on {right.interface} alone: from here the real server would answer for it"
+    return f"the VIP belongs on {right.interface} alone: from here this machine would answer for it"
 
 
 def route_changes(context: Context) -> Iterator[Change]:

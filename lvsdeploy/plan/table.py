@@ -3,12 +3,15 @@
 A reload of keepalived compares its new configuration with its previous one, not with the kernel
 (https://github.com/acassen/keepalived/issues/1877), so what somebody changed with ipvsadm stays changed.
 Such drift is mended in the kernel itself, by the smallest commands: connections of other destinations go on.
-Where keepalived.conf changes too, or keepalived does not run, keepalived rebuilds the table and no
-command of ours gets in its way. Where keepalived runs with another configuration than the file's (somebody
+Where keepalived.conf changes too, or keepalived is started, keepalived makes the table and no command of ours
+gets in its way, but for what stands there already: a keepalived that starts adds what is missing, and neither
+alters nor removes what it finds. Where keepalived runs with another configuration than the file's (somebody
 put the file right and did not reload), a reload is what is needed.
 
 A destination that is missing, or has weight 0, because keepalived's health check took it out is not
 drift: it is a finding of its own.
+
+With the engine ipvsadm there is no keepalived, and all of it is ours to do.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
+from lvsdeploy.desired.table_at_boot import saved_path
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 
@@ -31,9 +35,13 @@ if TYPE_CHECKING:
 def changes(context: Context) -> Iterator[Change]:
     """What differs in the table, health checks' doing aside."""
     desired, actual = context.desired.virtual_services, context.actual.virtual_services
-    if desired is None or actual is None:
+    if actual is None:
         return
     doer = _Doer.of(context)
+    if desired is None:
+        for key in sorted(actual.keys() & set(context.record.services)):
+            yield from _service_changes(context, doer, None, actual[key])
+        return
     foreign = _foreign(context)
     for key in sorted(desired.keys() | actual.keys()):
         if key not in foreign or context.adopt:
@@ -53,8 +61,11 @@ def expected(context: Context) -> tuple[VirtualService, ...]:
 def replaced(context: Context) -> tuple[str, ...]:
     """The virtual services that have destinations now, and none of them afterwards, but others.
 
-    Taken out and in at once, there would be nobody to serve until the first health check of a new one.
+    Taken out and in at once, there would be nobody to serve until the first health check of a new one. Where
+    there are no health checks, the new ones come first, and serve at once.
     """
+    if context.by_hand:
+        return ()
     actual = context.actual.virtual_services or {}
     return tuple(
         str(key)
@@ -83,7 +94,8 @@ def findings(context: Context) -> Iterator[Finding]:
         yield codes.FOREIGN_TABLE.finding(
             f"the IPVS table holds what somebody else put there: {names}", host=context.host
         )
-    unknown = _Doer.of(context).ours and context.checkers is None
+    doer = _Doer.of(context)
+    unknown = doer.ours and not doer.by_hand and context.checkers is None
     for key, wanted in sorted(desired.items()):
         there = _by_key(actual.get(key))
         for destination in wanted.destinations:
@@ -132,21 +144,26 @@ class _Doer:
     """Who mends the table: we, with ipvsadm, or keepalived, when it is started or reloaded."""
 
     ours: bool
+    by_hand: bool  # there is no keepalived: engine ipvsadm
+    starts: bool  # keepalived does not run yet
     known: bool  # lvsdeploy has been here before
-    recorded: bool  # and keepalived.conf is still declared as it was then
+    recorded: bool  # and what makes the table is still declared as it was then
     patience: int  # seconds that connections of a destination get before it goes
 
     @classmethod
     def of(cls, context: Context) -> _Doer:
-        wanted = context.desired.files.get(KEEPALIVED_CONF)
-        there = context.actual.files.get(KEEPALIVED_CONF)
+        by_hand = context.by_hand or context.desired.virtual_services is None
+        path = saved_path(context.facts) if by_hand else KEEPALIVED_CONF
+        wanted, there = context.desired.files.get(path), context.actual.files.get(path)
         same_file = wanted is not None and there is not None and wanted.content == there.content
-        recorded = wanted is not None and context.record.digests.get(KEEPALIVED_CONF) == wanted.digest
+        runs = context.actual.runs(KEEPALIVED_UNIT)
         return cls(
-            ours=context.actual.runs(KEEPALIVED_UNIT) and same_file,
+            ours=by_hand or (runs and same_file),
+            by_hand=by_hand,
+            starts=not by_hand and not runs,
             known=context.record.known,
-            recorded=recorded,
-            patience=context.drain if context.actual.runs(KEEPALIVED_UNIT) else 0,
+            recorded=wanted is not None and context.record.digests.get(path) == wanted.digest,
+            patience=context.drain if by_hand or runs else 0,
         )
 
     def reason(self, action: Action) -> Reason:
@@ -156,29 +173,26 @@ class _Doer:
             return Reason.DRIFT
         return Reason.LEFT_OVER if action is Action.DELETE else Reason.DECLARED
 
-    def steps(
-        self, *commands: tuple[tuple[str, ...], tuple[str, ...]], stale: bool = False
-    ) -> tuple[Step, ...]:
-        """Steps for pairs of an ipvsadm command and the one that undoes it; a wait where keepalived acts.
+    def steps(self, *commands: _Command, stale: bool = False) -> tuple[Step, ...]:
+        """Steps for ipvsadm's commands; a wait where keepalived acts.
 
         `stale`: keepalived runs with another configuration than the file's.
         """
-        if not self.ours:
-            return (Step(Phase.SETTLE, ("await_table",)),)
-        if stale:
-            reload = Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT))
-            return (reload, Step(Phase.SETTLE, ("await_table",)))
-        return tuple(
-            Step(Phase.TABLE, ("table", str(len(undo)), *undo, *command)) for command, undo in commands
-        )
+        waits = (Step(Phase.SETTLE, ("await_table",)),)
+        if not self.ours and not (self.starts and commands and commands[0].on_what_is_there):
+            return waits
+        if stale and not self.by_hand and not self.starts:
+            return (Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT)), *waits)
+        steps = [step for command in commands for step in command.steps(by_hand=self.by_hand)]
+        return tuple(steps) if self.ours else (*steps, *waits)
 
     def drain(self, key: ServiceKey, destination: TableDestination) -> tuple[Step, ...]:
         """Before keepalived takes a destination out: nothing new goes there, and what is there may end.
 
-        A destination that is taken out breaks its connections. One that somebody put there by hand behind
-        keepalived's back goes at once.
+        A destination that is taken out breaks its connections. One that somebody put there by hand, behind
+        keepalived's back or ours, goes at once.
         """
-        if self.ours or not self.patience:
+        if not self.patience or (self.recorded if self.by_hand else self.ours):
             return ()
         back, command = _edit(key, destination), _edit(key, replace(destination, weight=0))
         service = " ".join(key.flags())
@@ -189,6 +203,27 @@ class _Doer:
         )
 
 
+@dataclass(frozen=True)
+class _Command:
+    """One command of ipvsadm, and those that undo it, the first one first."""
+
+    words: tuple[str, ...]
+    undo: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def on_what_is_there(self) -> bool:
+        """Whether it alters or removes something."""
+        return self.words[0] not in ("-A", "-a")
+
+    def steps(self, *, by_hand: bool) -> Iterator[Step]:
+        """A VIP comes after its virtual service, and goes before it: in between it would refuse clients."""
+        phase = Phase.SYSCTL if by_hand and self.words[0] not in ("-D", "-d") else Phase.TABLE
+        for words in reversed(self.undo[1:]):
+            yield Step(phase, ("on_undo", "table_back", *words))
+        first = self.undo[0] if self.undo else ()
+        yield Step(phase, ("table", str(len(first)), *first, *self.words))
+
+
 def _service_changes(
     context: Context, doer: _Doer, wanted: VirtualService | None, there: VirtualService | None
 ) -> Iterator[Change]:
@@ -196,9 +231,9 @@ def _service_changes(
     if wanted is None:
         assert there is not None  # noqa: S101 — the key came from one of the two
         key = there.key
-        # Its destinations go one by one: so an undo brings them back, too.
-        commands = [(_delete(key, destination), _add(key, destination)) for destination in there.destinations]
-        commands.append((("-D", *key.flags()), ("-A", *key.flags(), *there.options())))
+        # Its destinations go with it, and an undo brings them back, too.
+        undo = [("-A", *key.flags(), *there.options()), *(_add(key, d) for d in there.destinations)]
+        command = _Command(("-D", *key.flags()), tuple(undo))
         yield Change(
             Kind.VIRTUAL_SERVICE,
             str(key),
@@ -207,14 +242,14 @@ def _service_changes(
             "in the kernel, and not declared",
             steps=(
                 *(step for destination in there.destinations for step in doer.drain(key, destination)),
-                *doer.steps(*commands, stale=checked is not None and key in checked),
+                *doer.steps(command, stale=checked is not None and key in checked),
             ),
         )
     elif there is None:
         key = wanted.key
-        commands = [(("-A", *key.flags(), *wanted.options()), ("-D", *key.flags()))]
+        commands = [_Command(("-A", *key.flags(), *wanted.options()), (("-D", *key.flags()),))]
         commands += [
-            (_add(key, destination), ())
+            _Command(_add(key, destination))
             for destination in wanted.destinations
             if not _failed(context, key, destination.key)
         ]
@@ -228,14 +263,14 @@ def _service_changes(
         )
     else:
         if wanted.options() != there.options():
-            edit, back = ("-E", *wanted.key.flags()), ("-E", *there.key.flags())
+            edit = ("-E", *wanted.key.flags())
             yield Change(
                 Kind.VIRTUAL_SERVICE,
                 str(wanted.key),
                 Action.UPDATE,
                 doer.reason(Action.UPDATE),
                 f"is `{' '.join(there.options())}`, declared `{' '.join(wanted.options())}`",
-                steps=doer.steps(((*edit, *wanted.options()), (*back, *there.options()))),
+                steps=doer.steps(_Command((*edit, *wanted.options()), ((*edit, *there.options()),))),
             )
         yield from _destination_changes(context, doer, wanted, there)
 
@@ -245,7 +280,7 @@ def _destination_changes(
 ) -> Iterator[Change]:
     key, now = wanted.key, _by_key(there)
     declared = _by_key(wanted)
-    untold = doer.ours and context.checkers is None
+    untold = doer.ours and not doer.by_hand and context.checkers is None
     for destination in wanted.destinations:
         name = f"{destination} of {key}"
         current = now.get(destination.key)
@@ -260,7 +295,7 @@ def _destination_changes(
                 Action.CREATE,
                 doer.reason(Action.CREATE),
                 "not in the kernel",
-                steps=doer.steps((_add(key, destination), _delete(key, destination))),
+                steps=doer.steps(_Command(_add(key, destination), (_delete(key, destination),))),
             )
         else:
             yield Change(
@@ -269,7 +304,7 @@ def _destination_changes(
                 Action.UPDATE,
                 doer.reason(Action.UPDATE),
                 f"is `{_plain(current)}`, declared `{_plain(destination)}`",
-                steps=doer.steps((_edit(key, destination), _edit(key, current))),
+                steps=doer.steps(_Command(_edit(key, destination), (_edit(key, current),))),
             )
     for current in there.destinations:
         if current.key in declared or _is_sorry_server(context, key, current.key):
@@ -283,7 +318,7 @@ def _destination_changes(
             # Nothing new goes to what leaves, if there is somebody else to take it.
             steps=(
                 *(doer.drain(key, current) if _something_stays(wanted, there) else ()),
-                *doer.steps((_delete(key, current), _add(key, current))),
+                *doer.steps(_Command(_delete(key, current), (_add(key, current),))),
             ),
         )
 

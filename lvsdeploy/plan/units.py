@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.desired.paths import KEEPALIVED_UNIT
+from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state.distributions import distribution_of
@@ -85,7 +87,10 @@ def _left_over(context: Context) -> Iterator[Change]:
             continue
         there = context.actual.units.get(name, Unit(name, enabled=False, active=False))
         steps: list[Step] = []
-        if there.active and not before.active:
+        if name == KEEPALIVED_UNIT and there.active and context.by_hand:
+            # Whatever it was before us: it would take the table's services for its own.
+            steps.append(Step(Phase.WITHDRAW, ("keepalived_leaves_table",)))
+        elif there.active and not before.active and name not in TABLE_UNITS:
             steps.append(Step(Phase.WITHDRAW, ("unit_stop", name)))
             steps += _found_vips(context)
         if there.enabled and not before.enabled:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.state.network import Address
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Container
 
 _LARGEST = 2**63 - 1
-_INTERFACE = "lo"  # lvsdeploy puts addresses nowhere else
+_INTERFACE = re.compile(r"[\w.@:-]{1,15}", re.ASCII)
 
 
 def integer(value: Any) -> int:
@@ -48,9 +48,14 @@ def one_of(known: Container[str], value: Any) -> str:
 
 
 def vip(value: Any) -> Address:
-    """`192.0.2.50/32 lo`: to remove any other address could cut the host off."""
+    """`192.0.2.50/32 lo`, `192.0.2.50/24 eth0`: on lo alone, the prefix is always the whole address.
+
+    That no address is removed by which the host is reached, the plan sees to.
+    """
     address, interface = text(value).split()
-    found = Address(interface, ip_interface(address))
-    if interface != _INTERFACE or found.address.network.num_addresses != 1 or found.address.is_loopback:
+    found = Address(matching(_INTERFACE, interface), ip_interface(address))
+    ip = found.address
+    on_lo = interface == "lo" and ip.network.num_addresses != 1
+    if on_lo or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         raise ValueError("lvsdeploy puts no such address anywhere")
     return found

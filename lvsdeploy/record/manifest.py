@@ -23,9 +23,12 @@ from lvsdeploy.record.record import (
     Stamp,
 )
 from lvsdeploy.state.file import File, FileKind
+from lvsdeploy.state.ipvs import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lvsdeploy.state.ipvs import ServiceKey
 
 FORMAT = 2
 _PUBLIC, _PRIVATE = 0o644, 0o600
@@ -50,6 +53,7 @@ def manifest_of(record: Record, *, secret: bool) -> File:
         "routes": [{"via": str(route.via), "before": list(route.before)} for route in record.routes],
         "units": {n: {"enabled": u.enabled, "active": u.active} for n, u in record.units.items()},
         "packages": list(record.packages),
+        "services": [" ".join(key.flags()) for key in record.services],
         "hosts": dict(record.hosts),
         "former": dict(record.former),
         "drained": [
@@ -130,6 +134,7 @@ def _record(manifest: File, data: Any) -> Record:
             for name, unit in data["units"].items()
         },
         packages=tuple(checked.matching(_PACKAGE, name) for name in data["packages"]),
+        services=tuple(sorted(_service(words) for words in data.get("services", []))),
         hosts=_words(data["hosts"].items()),
         former=_words(data["former"].items()),
         drained=tuple(
@@ -162,6 +167,13 @@ def _route(data: Any) -> RecordedRoute:
     if before and before[0] != "default":
         raise ValueError("lvsdeploy changes no other route")
     return RecordedRoute(ip_address(checked.text(data["via"])), before)
+
+
+def _service(words: Any) -> ServiceKey:
+    key, rest = key_of(checked.text(words).split(" "))
+    if rest or " ".join(key.flags()) != words:
+        raise ValueError("not what lvsdeploy writes there")
+    return key
 
 
 def _maybe_digest(value: Any) -> str | None:

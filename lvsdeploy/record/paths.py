@@ -17,8 +17,11 @@ _OURS = (
     r"|/etc/lvsdeploy/{0}/(?:real-server|director|firewall\.(?:nft|v4|v6))"
     r"|/etc/modules-load\.d/lvsdeploy-{0}\.conf"
     r"|/etc/systemd/system/lvsdeploy-{0}\.service|/etc/init\.d/lvsdeploy-{0}"
+    # where distributions save the IPVS table, and what makes them restore it
+    r"|/etc/ipvsadm\.(?:rules|conf)|/etc/(?:default|sysconfig)/ipvsadm|/var/lib/ipvsadm/rules-save"
+    r"|/etc/systemd/system/ipvsadm\.service\.d/lvsdeploy-{0}\.conf"
 )
-_UNITS = r"keepalived|lvsdeploy-{0}"
+_UNITS = r"keepalived|ipvsadm|lvsdeploy-{0}"
 
 
 def manifest_path(cluster: str) -> str:

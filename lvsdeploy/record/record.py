@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from lvsdeploy.record.goal import Drained
+    from lvsdeploy.state.ipvs import ServiceKey
     from lvsdeploy.state.network import Address
 
 KEPT = 10
@@ -93,6 +94,7 @@ class Record:
     routes: tuple[RecordedRoute, ...] = ()  # of IPv4, of IPv6
     units: Mapping[str, RecordedUnit] = field(default_factory=dict)
     packages: tuple[str, ...] = ()  # installed by us, sorted
+    services: tuple[ServiceKey, ...] = ()  # virtual services that no daemon made, but we, sorted
     hosts: Mapping[str, str] = field(default_factory=dict)  # on a director: the cluster's, name -> address
     former: Mapping[str, str] = field(default_factory=dict)  # those that no inventory names any more
     drained: tuple[Drained, ...] = ()
@@ -115,4 +117,6 @@ class Record:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
-        return not (self.files or self.sysctls or self.addresses or self.units or self.routes)
+        return not (
+            self.files or self.sysctls or self.addresses or self.units or self.routes or self.services
+        )

@@ -29,6 +29,8 @@ class SavedTable:
     unit: str = "ipvsadm"
     switch: str = ""
     setting: str = ""
+    shipped: bool = False
+    """Whether the package comes with `setting`."""
     saves_on_stop: bool = False
     """Whether stopping the unit writes the kernel's table over `path`."""
 
@@ -96,7 +98,10 @@ SUSE = Distribution(
     service_manager=ServiceManager.SYSTEMD,
     # The unit reads the path from there, and comes with this setting.
     saved_table=SavedTable(
-        "/etc/ipvsadm.rules", switch="/etc/sysconfig/ipvsadm", setting='IPVSADM_CONFIG="/etc/ipvsadm.rules"'
+        "/etc/ipvsadm.rules",
+        switch="/etc/sysconfig/ipvsadm",
+        setting='IPVSADM_CONFIG="/etc/ipvsadm.rules"',
+        shipped=True,
     ),
     keepalived_options=("/etc/sysconfig/keepalived", "KEEPALIVED_OPTIONS"),
     takes_features_over=True,

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from lvsdeploy.inventory.model import IPAddress, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 _IPV4, _IPV6 = 4, 6
 LARGEST_PORT = 65535
@@ -77,6 +81,10 @@ class Tunnel:
         return ("--tun-type", self.kind.value, *port, f"--tun-{self.checksum}")
 
 
+_FLAGS = {Protocol.TCP: "-t", Protocol.UDP: "-u", Protocol.SCTP: "--sctp-service"}
+_PROTOCOLS = {flag: protocol for protocol, flag in _FLAGS.items()}
+
+
 @dataclass(frozen=True)
 class ServiceKey:
     """What tells virtual services apart: protocol, VIP and port, or a firewall mark and a family.
@@ -113,9 +121,8 @@ class ServiceKey:
         """The words that name this service in an ipvsadm command."""
         if self.fwmark:
             return ("-f", str(self.fwmark), *(("-6",) if self.family == _IPV6 else ()))
-        flag = {Protocol.TCP: "-t", Protocol.UDP: "-u", Protocol.SCTP: "--sctp-service"}
         assert self.protocol is not None  # noqa: S101 — only a mark has none
-        return (flag[self.protocol], _with_port(self.address, self.port))
+        return (_FLAGS[self.protocol], _with_port(self.address, self.port))
 
 
 @dataclass(frozen=True)
@@ -198,6 +205,28 @@ class VirtualService:
 
 def _with_port(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def commands(table: Iterable[VirtualService]) -> Iterator[tuple[str, ...]]:
+    """The words of the commands that make this table of an empty one; `ipvsadm -R` takes them as lines."""
+    for service in table:
+        words = service.key.flags()
+        yield ("-A", *words, *service.options())
+        for destination in service.destinations:
+            yield ("-a", *words, *destination.options())
+
+
+def key_of(words: Sequence[str]) -> tuple[ServiceKey, Sequence[str]]:
+    """The service that words of an ipvsadm command begin with, and the other words; ValueError for none."""
+    if len(words) <= 1:
+        raise ValueError(words)
+    flag, name, *rest = words
+    if flag == "-f":
+        sixth = rest[:1] == ["-6"]
+        return ServiceKey(None, "", 0, mark_of(name), _IPV6 if sixth else _IPV4), rest[int(sixth) :]
+    if flag not in _PROTOCOLS:
+        raise ValueError(flag)
+    return ServiceKey(_PROTOCOLS[flag], *split_port(name)), rest
 
 
 def canonical(address: IPAddress | str) -> str:

@@ -13,7 +13,6 @@ from lvsdeploy.desired import KEEPALIVED_CONF, desired_state, inside_router_id, 
 from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.health_checks import HttpCheck, Url
 from lvsdeploy.inventory.model import (
-    Engine,
     ForwardingMethod,
     Protocol,
     Scheduler,
@@ -197,8 +196,6 @@ def test_what_vrrp_cannot_do(vrrp: Vrrp, words: str) -> None:
 
 
 def test_what_is_not_built_is_refused() -> None:
-    with pytest.raises(LvsdeployError, match="ipvsadm"):
-        text(replace(clusters.smallest(), engine=Engine.IPVSADM))
     tunnel = clusters.service("http", {clusters.WEB1: 1}, mode=ForwardingMethod.TUN)
     with pytest.raises(LvsdeployError, match="tun"):
         text(clusters.cluster(tunnel))

@@ -238,9 +238,9 @@ def test_to_go_back_asks_what_any_role_may_need(host: str) -> None:
     """The host may have been a director then, with other schedulers."""
     request = Restore(to=stamp(1).id).request(SHOP, declared(host), Options(counters=True))
     now = Aim().request(SHOP, declared(host), Options(counters=True))
-    assert {KEEPALIVED_CONF, "/etc/keepalived"} <= request.files.keys()
+    assert {KEEPALIVED_CONF, "/etc/keepalived", "/etc/ipvsadm.rules"} <= request.files.keys()
     assert {path: request.files[path] for path in now.files} == dict(now.files), "with what is expected there"
-    assert request.units == ("keepalived", "lvsdeploy-shop")
+    assert request.units == ("ipvsadm", "keepalived", "lvsdeploy-shop")
     assert set(request.programs) == {"ip", "ipvsadm", "keepalived", *LOADERS}
     assert request.table is not None
     assert set(request.modules) == {

@@ -31,6 +31,11 @@ real_servers:
   web1: {address: 10.2.0.11}
   web2: {address: 10.2.0.12}
 """
+BY_HAND = """
+engine: ipvsadm
+directors:
+  lvs1: {address: 192.0.2.2, interface: eth0}
+"""
 NAT = "nat: {gateway: 10.2.0.1/24, interface: eth1}\n" + INSIDE
 
 ONE = "directors:\n  lvs1: {address: 192.0.2.2, interface: eth0}\n"
@@ -433,8 +438,30 @@ RULES = {
         "real_servers:\n  web1: {address: 192.0.2.11, managed: false}\n  web2: {address: 192.0.2.12}\n",
         "real_servers:\n  web1: {address: 192.0.2.11, managed: true}\n  web2: {address: 192.0.2.12}\n",
     ),
+    "LVS350": (
+        BY_HAND + service("port: 80, health_check: {type: http, path: /}"),
+        BY_HAND + service("port: 80, health_check: none"),
+    ),
+    "LVS351": (
+        BY_HAND + service("port: 80, sorry_server: {address: 192.0.2.99}"),
+        "engine: keepalived\n" + service("port: 80, sorry_server: {address: 192.0.2.99}"),
+    ),
+    "LVS352": (
+        BY_HAND + service("port: 80", "[{name: web1, notify_up: /usr/local/bin/up}, web2]"),
+        BY_HAND + service("port: 80", "[{name: web1, weight: 2}, web2]"),
+    ),
+    "LVS353": (BY_HAND + "vrrp: {advert_interval: 2}\n", BY_HAND + "vrrp: {}\n"),
+    "LVS354": (
+        "engine: ipvsadm\nvips: {public: {address: 192.0.2.50/32}}\n"
+        + service("port: 80").replace("192.0.2.50", "public"),
+        "engine: ipvsadm\nvips: {public: {address: 192.0.2.50/32, interface: lo}}\n"
+        + service("port: 80").replace("192.0.2.50", "public"),
+    ),
+    "LVS355": (
+        "engine: ipvsadm\n" + NAT + service("port: 80, mode: nat"),
+        BY_HAND + NAT + service("port: 80, mode: nat"),
+    ),
     "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
-    "LVS902": ("engine: ipvsadm\n", "engine: keepalived\n"),
     "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}

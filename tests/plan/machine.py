@@ -213,7 +213,8 @@ class Machine:
     def _unit_start(self, name: str) -> None:
         assert any(name in path for path in self.state.files)
         self._unit(name, active=True)
-        self._reloaded(name)
+        if name == "keepalived":
+            self._change(virtual_services=self._added(self._tables[self.state.files[CONF].content]))
         script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
         if script in self.state.files:
             self._change(addresses=self.state.addresses | self._vips_of(script))
@@ -260,6 +261,8 @@ class Machine:
 
     def _await_table(self) -> None: ...
 
+    def _table_back(self) -> None: ...
+
     def _quiesce(self, service: str, destination: str, *words: str) -> None:
         assert not self._quiet
         assert f" -e {service} -r {destination} " in " ".join(words)
@@ -280,6 +283,16 @@ class Machine:
         """Runs ipvsadm; the first words would undo it."""
         table = self.state.virtual_services or {}
         self._change(virtual_services=ipvsadm.run(table, words[int(count) :]))
+
+    def _added(self, wanted: Table) -> Table:
+        """What a keepalived that starts makes of the table: it adds what is missing, and no more."""
+        table = dict(self.state.virtual_services or {})
+        for key, service in wanted.items():
+            there = table.setdefault(key, service)
+            known = {d.key for d in there.destinations}
+            new = [d for d in service.destinations if d.key not in known]
+            table[key] = replace(there, destinations=tuple(sorted((*there.destinations, *new))))
+        return table
 
     def _reloaded(self, name: str) -> None:
         if name == "keepalived":

@@ -56,7 +56,7 @@ def test_a_vip_on_a_physical_interface() -> None:
     assert told(context) == [
         (
             "delete address 192.0.2.50/24 on eth0 [changed on the host]: the VIP belongs on lo alone: "
-            "from here the real server would answer for it"
+            "from here this machine would answer for it"
         )
     ]
     assert steps(context) == ["address_del eth0 192.0.2.50/24"]

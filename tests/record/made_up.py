@@ -24,7 +24,7 @@ from lvsdeploy.state.host import HostState
 from lvsdeploy.state.netfilter import Firewall
 from lvsdeploy.state.network import Address, Route
 from lvsdeploy.state.unit import Unit
-from tests.observe.tables import tables
+from tests.observe.tables import keys, tables
 from tests.state.made_up import rulesets
 
 PATHS = (
@@ -88,6 +88,7 @@ def records(draw: st.DrawFn) -> Record:
         routes=tuple(sorted(draw(routes), key=lambda route: route.version)),
         units={name: RecordedUnit(*parts) for name, parts in draw(units).items()},
         packages=tuple(sorted(draw(st.sets(st.sampled_from(["ipvsadm", "keepalived", "iproute2"]))))),
+        services=tuple(sorted(draw(st.sets(keys(), max_size=3)))),
         hosts=draw(st.dictionaries(names, ips, max_size=3)),
         former=draw(st.dictionaries(names, ips, max_size=2)),
         drained=tuple(draw(st.lists(drains, max_size=2))),

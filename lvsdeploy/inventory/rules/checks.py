@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.health_checks import NoCheck, WithPort, asks_over_tcp, name_of, port_of, timing_of
-from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.inventory.model import Engine, Protocol
 from lvsdeploy.inventory.registry import Context, Hit, rule
 from lvsdeploy.inventory.rules.declared_checks import declared_checks
 
@@ -98,6 +98,8 @@ def check_serving_port(context: Context) -> Iterator[Hit]:
     """,
 )
 def check_by_default(context: Context) -> Iterator[Hit]:
+    if context.cluster.engine is Engine.IPVSADM:
+        return  # it checks nothing, and whoever chose it knows
     for service in context.cluster.services:
         said = context.place_of(service, "health_check") != service.path
         if isinstance(service.health_check, NoCheck) and not said:

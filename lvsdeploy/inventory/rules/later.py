@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import Engine, ForwardingMethod
+from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -32,19 +32,6 @@ def tunnelling(context: Context) -> Iterator[Hit]:
         if service.mode is ForwardingMethod.TUN:
             path = context.place_of(service, "mode")
             yield Hit(path, f"'{service.name}' has mode tun, which is not built yet")
-
-
-@rule(
-    "LVS902",
-    Severity.ERROR,
-    "The engine ipvsadm is not built yet.",
-    why=_WHY,
-    fix="Use `engine: keepalived`, the default.",
-    example="engine: ipvsadm",
-)
-def plain_ipvsadm(context: Context) -> Iterator[Hit]:
-    if context.cluster.engine is Engine.IPVSADM:
-        yield Hit(("engine",), "the engine ipvsadm is not built yet")
 
 
 @rule(
