@@ -197,6 +197,26 @@ def test_what_somebody_did_is_found_and_mended(cluster: Living, change: str) -> 
     assert set(by_client(cluster, f"http://{PAGE}:443/").values()) == {"web1", "web2"}
 
 
+def test_a_real_server_that_fails_its_check_is_no_drift(cluster: Living) -> None:
+    line = "-a -f 7 -r 192.0.2.12:0 -g -w 1"
+    cluster.sh("web2", "iptables -I INPUT -p tcp --dport 80 -s 192.0.2.2 -j REJECT --reject-with tcp-reset")
+    cluster.wait("keepalived took it out", lambda: line not in cluster.table("lvs1"))
+    assert cluster.drift() == []
+    assert "192.0.2.12:0 of fwmark 7 is out of the table: its health check fails" in cluster.run("check")
+    assert set(by_client(cluster, f"http://{PAGE}:443/").values()) == {"web1"}
+    cluster.sh("web2", "iptables -F INPUT")
+    cluster.wait("it is back", lambda: line in cluster.table("lvs1"))
+
+
+def test_a_drained_real_server_of_a_mark(cluster: Living) -> None:
+    cluster.run("drain", "--yes", "web1", inventory=cluster.inventory)
+    assert "-a -f 7 -r 192.0.2.11:0 -g -w 0" in cluster.table("lvs1")
+    assert "-a -f 9 -r 192.0.2.11:0 -g -w 0" in cluster.table("lvs2")
+    assert cluster.drift() == []
+    cluster.run("undrain", "--yes", "web1")
+    assert "-a -f 7 -r 192.0.2.11:0 -g -w 1" in cluster.table("lvs1")
+
+
 def test_a_director_that_was_restarted_marks_again(cluster: Living) -> None:
     before = rules(cluster, "lvs1")
     cluster.lab.reboot("lvs1")
