@@ -209,11 +209,11 @@ def test_a_real_server_that_fails_its_check_is_no_drift(cluster: Living) -> None
 
 
 def test_a_drained_real_server_of_a_mark(cluster: Living) -> None:
-    cluster.run("drain", "--yes", "web1", inventory=cluster.inventory)
+    assert cluster.lab.run([*cluster.argv("drain"), "web1"]).returncode == 0
     assert "-a -f 7 -r 192.0.2.11:0 -g -w 0" in cluster.table("lvs1")
     assert "-a -f 9 -r 192.0.2.11:0 -g -w 0" in cluster.table("lvs2")
     assert cluster.drift() == []
-    cluster.run("undrain", "--yes", "web1")
+    assert cluster.lab.run([*cluster.argv("undrain"), "web1"]).returncode == 0
     assert "-a -f 7 -r 192.0.2.11:0 -g -w 1" in cluster.table("lvs1")
 
 

@@ -273,6 +273,30 @@ RULES = {
         "vrrp: {version: 2, advert_interval: 1.5}\n",
         "vrrp: {version: 3, advert_interval: 1.5}\n",
     ),
+    "LVS240": (
+        service("ports: [80, 443], fwmark: 7, persistence: 9")
+        + "  b: {vip: 192.0.2.51, port: 80, fwmark: 7, real_servers: [web1]}\n",
+        service("ports: [80, 443], fwmark: 7, persistence: 9")
+        + "  b: {vip: 192.0.2.51, port: 80, fwmark: 8, real_servers: [web1]}\n",
+    ),
+    "LVS241": (
+        service("ports: ['80-90'], fwmark: 7") + "  b: {vip: 192.0.2.50, port: 85, real_servers: [web1]}\n",
+        service("ports: ['80-90'], fwmark: 7") + "  b: {vip: 192.0.2.50, port: 91, real_servers: [web1]}\n",
+    ),
+    "LVS244": (
+        service("ports: [80, '81-90'], fwmark: 7, persistence: 9")
+        + "  b: {vip: 192.0.2.50, port: 85, fwmark: 8, real_servers: [web1]}\n",
+        service("ports: [80, '81-90'], fwmark: 7, persistence: 9")
+        + "  b: {vip: 192.0.2.50, port: 85, protocol: udp, fwmark: 8, real_servers: [web1]}\n",
+    ),
+    "LVS242": (
+        service("port: 53, protocols: [tcp, udp]"),
+        service("port: 53, protocols: [tcp, udp], fwmark: 7, persistence: 9"),
+    ),
+    "LVS243": (
+        service("ports: [80, 443], fwmark: 7"),
+        service("ports: [80, 443], fwmark: 7, scheduler: sh"),
+    ),
     "LVS221": (
         GROUPS,
         GROUPS + "services:\n  a: {vip: blue, port: 80, real_servers: [web1]}\n",

@@ -42,7 +42,8 @@ def port_mapping(context: Context) -> Iterator[Hit]:
                 if destination.port != pool.port:
                     wrong.setdefault(destination.path, (destination.port, pool.port))
         for path, (own, port) in wrong.items():
-            summary = f"port {own} differs from the service's port {port}, in mode {service.mode}"
+            what = "the packet's own port" if service.fwmark else f"the service's port {port}"
+            summary = f"port {own} differs from {what}, in mode {service.mode}"
             yield Hit((*path, "port"), summary)
         sorry = service.sorry_server
         if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
