@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 CASES = Path(__file__).parent / "cases"
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"HOME": "/home/op", "VRRP_PASSWORD": "s3cret", "LONG_PASSWORD": "longer-than-eight"}
+
+
+def compare(golden: Path, text: str) -> None:
+    """A file that is kept, and written anew with LVSDEPLOY_GOLDEN=write."""
+    if os.environ.get("LVSDEPLOY_GOLDEN") == "write":
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
 
 
 def findings_of(path: Path) -> tuple[Finding, ...]:

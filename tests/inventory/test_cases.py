@@ -6,14 +6,13 @@ findings are in NAME.expected. Write these files anew with LVSDEPLOY_GOLDEN=writ
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lvsdeploy.errors import InventoryInvalid
 from lvsdeploy.inventory import load
-from tests.inventory.shown import CASES, ENVIRON, ROOT, as_json, as_text, findings_of
+from tests.inventory.shown import CASES, ENVIRON, ROOT, as_json, as_text, compare, findings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 GOOD = sorted((CASES / "good").glob("*.yaml"))
 BAD = sorted((CASES / "bad").glob("*.yaml"))
 EXAMPLES = sorted((ROOT / "inventories").glob("*.yaml"))
-
-
-def compare(golden: Path, text: str) -> None:
-    if os.environ.get("LVSDEPLOY_GOLDEN") == "write":
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", [*GOOD, *EXAMPLES], ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsdeploy.explain.findings import codes
-from tests.inventory.shown import CASES, findings_of
+from tests.inventory.shown import CASES, as_text, compare, findings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +154,31 @@ RULES = {
     "LVS116": (
         NAT + service("ports: [80, 443], mode: nat", "[{name: web1, port: 8080}]"),
         NAT + service("ports: [80, 443], mode: nat", "[web1]"),
+    ),
+    "LVS125": (
+        NAT + service("ports: [80, 443], fwmark: 7, mode: nat", "[{name: web1, port: 8080}, web2]"),
+        NAT + service("port: 80, fwmark: 7, mode: nat", "[{name: web1, port: 8080}, web2]"),
+    ),
+    "LVS130": (
+        service("port: 80, mode: dr, tunnel: {type: gre}"),
+        service("port: 80, mode: tun, tunnel: {type: gre}"),
+    ),
+    "LVS131": (
+        service("port: 80, mode: tun, tunnel: {type: gre, checksum: remcsum}"),
+        service("port: 80, mode: tun, tunnel: {type: gue, checksum: remcsum}"),
+    ),
+    "LVS132": (
+        service("port: 80, mode: tun, tunnel: {port: 6080}"),
+        service("port: 80, mode: tun, tunnel: {type: gue, port: 6080}"),
+    ),
+    "LVS133": (
+        service("port: 80, mode: tun, tunnel: {clamp_mss: 1441}"),
+        service("port: 80, mode: tun, tunnel: {clamp_mss: 1440}"),
+    ),
+    "LVS134": (
+        service("port: 80, mode: tun"),
+        "real_servers:\n  web1: {address: 10.9.0.11}\n  web2: {address: 192.0.2.12}\n"
+        + service("port: 80, mode: tun"),
     ),
     "LVS140": (
         LOCALNODE,
@@ -387,6 +412,72 @@ RULES = {
         service("port: 80, health_check: {type: tcp, interval: 2, timeout: 1}"),
     ),
     "LVS326": (service('ports: ["8010-8000"]'), service('ports: ["8000-8010"]')),
+    "LVS330": (
+        service("port: 80", "[{name: web1, upper: 100, lower: 101}, web2]"),
+        service("port: 80", "[{name: web1, upper: 100, lower: 100}, web2]"),
+    ),
+    "LVS331": (
+        service("port: 80", "[{name: web1, lower: 100}, web2]"),
+        service("port: 80", "[{name: web1, lower: 100, upper: 200}, web2]"),
+    ),
+    "LVS332": (
+        service("port: 80, scheduler: sh", "[{name: web1, upper: 100}, web2]"),
+        service(
+            "port: 80, scheduler: sh, scheduler_flags: [sh-fallback]", "[{name: web1, upper: 100}, web2]"
+        ),
+    ),
+    "LVS333": (
+        service("port: 5060, persistence_engine: sip, persistence: 60"),
+        service("port: 5060, persistence_engine: sip, persistence: 60, protocol: udp"),
+    ),
+    "LVS334": (service("port: 80, quorum: 2, hysteresis: 2"), service("port: 80, quorum: 2, hysteresis: 1")),
+    "LVS335": (
+        service("port: 80, quorum: 2, hysteresis: 1"),
+        service("port: 80, quorum: 2, hysteresis: 1, weight: 2"),
+    ),
+    "LVS336": (
+        service("port: 80, omega: true, quorum_up: /usr/local/bin/up"),
+        service("port: 80, omega: true, quorum_down: /usr/local/bin/down"),
+    ),
+    "LVS337": (
+        service("port: 80, health_check: none, inhibit_on_failure: true"),
+        service(
+            "port: 80, health_check: none, inhibit_on_failure: true",
+            "[{name: web1, health_check: tcp}, web2]",
+        ),
+    ),
+    "LVS338": (
+        service("port: 80, virtualhost: www.example.com"),
+        service("port: 80, virtualhost: www.example.com, health_check: http"),
+    ),
+    "LVS339": (
+        service("port: 80", "[{name: web1, health_check: none}, web2]"),
+        service("port: 80, health_check: none", "[{name: web1, health_check: none}, web2]"),
+    ),
+    "LVS340": (
+        SIX.replace("vip: six", "vip: six, persistence: 60, persistence_netmask: 255.255.0.0"),
+        SIX.replace("vip: six", "vip: six, persistence: 60, persistence_netmask: 64"),
+    ),
+    "LVS341": (
+        service("port: 80, scheduler: fo"),
+        service("port: 80, scheduler: fo", "[{name: web1, weight: 2}, web2]"),
+    ),
+    "LVS342": (service("port: 80, scheduler: lblc"), service("port: 80, scheduler: lblc, fwmark: 7")),
+    "LVS343": (
+        SIX.replace("vip: six", "vips: [six, 192.0.2.50], sorry_server: {address: 192.0.2.99}"),
+        SIX.replace("vip: six", 'vip: six, sorry_server: {address: "2001:db8::99"}'),
+    ),
+    "LVS344": (service('ports: ["8000-8010", 8010]'), service('ports: ["8000-8010", 8011]')),
+    "LVS345": (
+        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}\n",
+        "nat: {gateway: 10.2.0.1/24, interface: eth1, masquerade: true}\n"
+        + INSIDE
+        + service("port: 80, mode: nat"),
+    ),
+    "LVS346": (
+        NAT + service("port: 80, mode: nat, sorry_server: {address: 10.2.0.99, port: 8080, mode: dr}"),
+        NAT + service("port: 80, mode: nat, sorry_server: {address: 10.2.0.99, port: 8080}"),
+    ),
     "LVS360": (
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "299-200"]}]}'),
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "200-299"]}]}'),
@@ -514,6 +605,17 @@ def codes_in(tmp_path: Path, sections: str) -> set[str]:
 @pytest.mark.parametrize("code", RULES)
 def test_breaks(code: str, tmp_path: Path) -> None:
     assert code in codes_in(tmp_path, RULES[code][0])
+
+
+def test_each_says_what_it_always_says(tmp_path: Path) -> None:
+    """Every rule's exact lines, with their places in the inventory that breaks it."""
+    path = tmp_path / "inventory.yaml"
+    said = []
+    for code, (breaks, _) in sorted(RULES.items()):
+        path.write_text(inventory(breaks), encoding="utf-8")
+        lines = as_text(findings_of(path)).splitlines()
+        said += [code, *(f"  {line}" for line in lines if f"[{code}]" in line)]
+    compare(CASES / "rules.golden", "\n".join(said) + "\n")
 
 
 @pytest.mark.parametrize("code", RULES)

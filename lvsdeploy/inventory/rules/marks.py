@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import Scheduler
+from lvsdeploy.inventory.model import ForwardingMethod, Scheduler
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -75,6 +75,31 @@ def one_mark_a_packet(context: Context) -> Iterator[Hit]:
         for other in marked[:number]:
             if shared := _shared(service, other):
                 yield Hit(service.path, f"'{service.name}' has {shared}, and so has '{other.name}'")
+
+
+@rule(
+    "LVS125",
+    Severity.WARNING,
+    "A mark joins several ports, and a real server has one for all of them.",
+    why="In NAT a port that is given for a real server replaces every port of the service: what comes for "
+    "80 and for 443 arrives at the same one.",
+    fix="Leave the port out: packets keep theirs then. Or make each port a service of its own.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        services:
+          web: {vip: 192.0.2.50, ports: [80, 443], fwmark: 7, persistence: 60, mode: nat,
+                real_servers: [{name: db1, port: 8080}]}
+    """,
+)
+def marked_ports_collapse(context: Context) -> Iterator[Hit]:
+    for service in (service for service in context.cluster.services if service.fwmark):
+        several = len(service.port_ranges) > 1 or any(first != last for first, last in service.port_ranges)
+        if service.mode is not ForwardingMethod.NAT or not several:
+            continue
+        for destination in service.pools[0].destinations:
+            if destination.port:
+                summary = f"all ports of '{service.name}' go to port {destination.port}"
+                yield Hit((*destination.path, "port"), summary)
 
 
 def _shared(one: Service, other: Service) -> str:

@@ -1,0 +1,145 @@
+"""LVS13x: mode tun."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.model import IPV4, ForwardingMethod, TunnelType
+from lvsdeploy.inventory.registry import Context, Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsdeploy.inventory.model import IPAddress, Service
+
+_IPVSADM = "https://man7.org/linux/man-pages/man8/ipvsadm.8.html"
+_PATH = 1500  # bytes of a usual network's packets
+_OUTER = {4: 20, 6: 40}  # bytes of an IP header
+_WRAP = {TunnelType.IPIP: 0, TunnelType.GRE: 4, TunnelType.GUE: 8 + 4}
+_SUMS = {"csum": {TunnelType.GRE: 4}, "remcsum": {TunnelType.GUE: 8}}
+_TCP = 20
+
+
+@rule(
+    "LVS130",
+    Severity.WARNING,
+    "A service has a `tunnel`, and its mode is not tun.",
+    why="Nothing is wrapped in the other modes: what the section says has no effect.",
+    fix="Set `mode: tun`, or remove the section.",
+    example="""
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: dr, tunnel: {type: gre}, real_servers: [web1, web2]}
+    """,
+)
+def tunnel_without_tun(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        path = (*service.path, "tunnel")
+        if service.mode is not ForwardingMethod.TUN and context.written(*path):
+            yield Hit(path, f"'{service.name}' has a tunnel and mode {service.mode}", key=True)
+
+
+@rule(
+    "LVS131",
+    Severity.ERROR,
+    "A checksum is asked for that this type of tunnel has not.",
+    why="IP in IP has no checksum of its own, GRE has csum, GUE has csum and remcsum; ipvsadm refuses "
+    "others.",
+    fix="Remove `checksum`, or choose the type that has it.",
+    example="""
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: tun, tunnel: {type: gre, checksum: remcsum},
+                 real_servers: [web1, web2]}
+    """,
+    links=(_IPVSADM,),
+)
+def checksum_of_type(context: Context) -> Iterator[Hit]:
+    has = {TunnelType.IPIP: {""}, TunnelType.GRE: {"", "csum"}, TunnelType.GUE: {"", "csum", "remcsum"}}
+    for service in _tunnelled(context):
+        if service.tunnel.checksum not in has[service.tunnel.type]:
+            path = context.place_of(service, "tunnel", "checksum")
+            yield Hit(path, f"{service.tunnel.type} has no {service.tunnel.checksum}")
+
+
+@rule(
+    "LVS132",
+    Severity.WARNING,
+    "A port is given for a tunnel that has none.",
+    why="Only GUE travels in UDP; nothing looks at the port of the other types.",
+    fix="Remove the port, or use `type: gue`.",
+    example="""
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: tun, tunnel: {type: ipip, port: 6080},
+                 real_servers: [web1, web2]}
+    """,
+)
+def port_of_type(context: Context) -> Iterator[Hit]:
+    for service in _tunnelled(context):
+        path = context.place_of(service, "tunnel", "port")
+        if service.tunnel.type is not TunnelType.GUE and path[-1] == "port":
+            yield Hit(path, f"{service.tunnel.type} has no port")
+
+
+@rule(
+    "LVS133",
+    Severity.WARNING,
+    "clamp_mss is too large for the tunnel on a usual network.",
+    why="The clients' segments, wrapped, must fit the path from director to real server. Over 1500 bytes "
+    "those of this size do not, and large requests stall.",
+    fix="Lower clamp_mss, or write true for one that always fits. If the path carries larger packets, "
+    "ignore this.",
+    example="""
+        services:
+          http: {vip: 192.0.2.50, port: 80, mode: tun, tunnel: {clamp_mss: 1460}, real_servers: [web1, web2]}
+    """,
+)
+def clamp_fits(context: Context) -> Iterator[Hit]:
+    for service in _tunnelled(context):
+        tunnel = service.tunnel
+        most = (
+            min(
+                _PATH
+                - _OUTER[destination.address.version]
+                - _WRAP[tunnel.type]
+                - _SUMS.get(tunnel.checksum, {}).get(tunnel.type, 0)
+                - _OUTER[pool.version]
+                - _TCP
+                for pool in service.pools
+                for destination in pool.destinations
+            )
+            if any(pool.destinations for pool in service.pools)
+            else _PATH
+        )
+        if tunnel.clamp_mss is not None and tunnel.clamp_mss > most:
+            path = context.place_of(service, "tunnel", "clamp_mss")
+            yield Hit(
+                path, f"with {tunnel.type}, segments of {tunnel.clamp_mss} bytes do not fit 1500: {most} do"
+            )
+
+
+@rule(
+    "LVS134",
+    Severity.NOTE,
+    "All real servers of a TUN service are beside the directors.",
+    why="Tunnelling is for real servers in other networks. In the directors' own network DR does the same "
+    "without the wrapping, and without its trouble with large packets.",
+    fix="Use mode dr, unless the tunnel is meant.",
+    example="services:\\n  http: {vip: 192.0.2.50, port: 80, mode: tun, real_servers: [web1, web2]}",
+)
+def direct_would_do(context: Context) -> Iterator[Hit]:
+    directors = context.cluster.directors
+    for service in _tunnelled(context):
+        rips = {destination.address for destination in service.destinations}
+        if rips and all(_beside(rip, d.dip_of(rip.version)) for rip in rips for d in directors):
+            path = context.place_of(service, "mode")
+            yield Hit(path, f"the real servers of '{service.name}' are beside the directors: dr would do")
+
+
+def _beside(rip: IPAddress, dip: IPAddress | None) -> bool:
+    """Whether two addresses are of one network as large as a LAN is."""
+    return dip is not None and dip in ip_network((rip, 24 if rip.version == IPV4 else 64), strict=False)
+
+
+def _tunnelled(context: Context) -> list[Service]:
+    return [service for service in context.cluster.services if service.mode is ForwardingMethod.TUN]
