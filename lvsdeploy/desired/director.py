@@ -28,10 +28,11 @@ PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
 
 
 def director_modules(cluster: Cluster) -> tuple[str, ...]:
-    """The kernel modules that the cluster's virtual services need, sorted."""
+    """The kernel modules that the cluster's virtual services and VRRP need: ip_vs, the others sorted."""
     schedulers = {f"ip_vs_{service.scheduler}" for service in cluster.services}
     engines = {f"ip_vs_pe_{s.persistence_engine}" for s in cluster.services if s.persistence_engine}
-    return ("ip_vs", *sorted(schedulers | engines))
+    macvlan = {"macvlan"} if cluster.vrrp.vmac else set()  # what keepalived makes such interfaces of
+    return ("ip_vs", *sorted(schedulers | engines | macvlan))
 
 
 def director_state(

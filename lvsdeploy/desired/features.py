@@ -17,6 +17,7 @@ from lvsdeploy.state.sysctl import of_ipvs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lvsdeploy.state.file import File
     from lvsdeploy.state.host import HostState
     from lvsdeploy.state.ipvs import VirtualService
 
@@ -84,7 +85,7 @@ def of_keepalived(state: HostState) -> Iterator[Need]:
     if file is None:
         return
     seen = set()
-    for path, rest in words(file.content.decode(errors="replace")):
+    for path, rest in _words_of(file):
         keyword = keywords().get(path)
         if keyword is None:
             continue  # keepalived itself says so when it tests the file
@@ -100,6 +101,10 @@ def of_keepalived(state: HostState) -> Iterator[Need]:
             if need not in seen:
                 seen.add(need)
                 yield need
+
+
+def _words_of(file: File) -> Iterator[tuple[str, str]]:
+    return words(file.content.decode(errors="replace"))
 
 
 # --- the kernel ---------------------------------------------------------------------------------------------
@@ -141,10 +146,13 @@ _SERVICE = "services.NAME."
 
 
 def of_kernel(state: HostState) -> Iterator[Need]:
-    """What the table and the sysctls of IPVS need of the kernel, each once."""
+    """What the table, the sysctls of IPVS and VRRP need of the kernel, each once."""
     yield from dict.fromkeys(
         need for service in (state.virtual_services or {}).values() for need in _of_service(service)
     )
+    file = state.files.get(KEEPALIVED_CONF)
+    if file is not None and any(path == "vrrp_instance use_vmac" for path, _ in _words_of(file)):
+        yield Need("interfaces with VRRP's MAC address", "vrrp.vmac", module="macvlan")
     for key in state.sysctls:
         if of_ipvs(key):
             name = key.rpartition(".")[2]

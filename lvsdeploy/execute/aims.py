@@ -232,7 +232,7 @@ class Restore(Aim):
             units=tuple(sorted({*request.units, KEEPALIVED_UNIT, *TABLE_UNITS})),
             programs=tuple(sorted({*PROGRAMS, *LOADERS})),
             ruled=True,
-            modules=("ip_vs", "ip_vs_pe_sip", *(f"ip_vs_{name}" for name in sorted(Scheduler))),
+            modules=("ip_vs", "ip_vs_pe_sip", "macvlan", *(f"ip_vs_{name}" for name in sorted(Scheduler))),
             table=request.table or frozenset(),
         )
 

@@ -13,7 +13,7 @@ from lvsdeploy.desired.keywords import as_numbers
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.plan import codes
 from lvsdeploy.state.distributions import distribution_of
-from lvsdeploy.state.sysctl import IPVS, ipvs, of_ipvs
+from lvsdeploy.state.sysctl import ipvs, of_ipvs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
 
-_OURS = frozenset(map(ipvs, IPVS))
+_OURS = frozenset(map(ipvs, ("expire_nodest_conn", "conn_reuse_mode")))
 """Sysctls that are set without being asked for: a kernel without them works, if not as smoothly."""
 
 

@@ -246,6 +246,7 @@ def test_to_go_back_asks_what_any_role_may_need(host: str) -> None:
     assert set(request.modules) == {
         "ip_vs",
         "ip_vs_pe_sip",
+        "macvlan",
         *(f"ip_vs_{scheduler}" for scheduler in Scheduler),
     }
     assert request.counters == now.counters

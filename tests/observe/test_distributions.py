@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsdeploy.desired import paths
 from lvsdeploy.observe import facts
 from lvsdeploy.state import distributions
 from lvsdeploy.state.distributions import (
@@ -104,11 +105,18 @@ def test_a_name_is_in_one_row() -> None:
 def test_paths_are_absolute() -> None:
     for row in DISTRIBUTIONS:
         assert row.saved_table is not None
-        paths = [row.saved_table.path, row.saved_table.switch or "/", row.keepalived_options[0]]
+        told = [row.saved_table.path, row.saved_table.switch or "/", row.keepalived_options[0]]
         assert all(
-            path.startswith("/") for path in [*paths, row.keepalived_conf, row.sysctl_d, row.modules_load]
+            path.startswith("/") for path in [*told, row.keepalived_conf, row.sysctl_d, row.modules_load]
         )
         assert bool(row.saved_table.switch) == bool(row.saved_table.setting)
+
+
+def test_what_is_the_same_everywhere_is_what_is_written() -> None:
+    for row in (*DISTRIBUTIONS, UNKNOWN):
+        assert (row.keepalived_unit, row.keepalived_conf) == (paths.KEEPALIVED_UNIT, paths.KEEPALIVED_CONF)
+        assert paths.modules_path("shop").startswith(f"{row.modules_load}/")
+        assert paths.sysctl_path("shop").startswith(f"{row.sysctl_d}/")
 
 
 def test_what_names_no_distribution_has_no_row() -> None:

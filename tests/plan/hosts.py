@@ -42,7 +42,9 @@ FACTS = Facts(
     package_manager=PackageManager.APT,
     service_manager=ServiceManager.SYSTEMD,
     modules=frozenset({"ip_vs"}),
-    available_modules=frozenset({"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}),
+    available_modules=frozenset(
+        {"ip_vs", "ip_vs_pe_sip", "macvlan", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}
+    ),
     links={"lo": True, "eth0": True, "eth1": True},
 )
 FOLDERS = (

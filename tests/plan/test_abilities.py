@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lvsdeploy.desired import features
+from lvsdeploy.desired.director import director_modules
 from lvsdeploy.desired.keyword_versions import OLDEST
 from lvsdeploy.inventory.model import Scheduler
 from lvsdeploy.observe import facts as observed
@@ -316,15 +317,23 @@ def test_since_when_a_scheduler_is_known(scheduler: Scheduler) -> None:
 
 
 def test_a_persistence_engine_is_a_module() -> None:
-    context = scheduled(Scheduler.WLC, FACTS, persistence=60, persistence_engine="sip")
+    context = scheduled(Scheduler.WLC, lacking("ip_vs_pe_sip"), persistence=60, persistence_engine="sip")
     assert told(context) == [
         (
             "LVS552 error: kernel of this host has no persistence engine sip (ip_vs_pe_sip) "
             "(services.NAME.persistence_engine)"
         )
     ]
-    have = replace(FACTS, available_modules=FACTS.available_modules | {"ip_vs_pe_sip"})
-    assert told(scheduled(Scheduler.WLC, have, persistence=60, persistence_engine="sip")) == []
+    assert told(scheduled(Scheduler.WLC, FACTS, persistence=60, persistence_engine="sip")) == []
+
+
+def test_interfaces_with_vrrp_s_mac_address_are_a_module() -> None:
+    cluster = clusters.active_active()
+    line = "LVS552 error: kernel of this host has no interfaces with VRRP's MAC address (macvlan) (vrrp.vmac)"
+    assert told(converged(cluster, "lvs1", lacking("macvlan"))) == [line]
+    assert "macvlan" in director_modules(cluster)
+    assert told(converged(cluster, "lvs1")) == []
+    assert "macvlan" not in director_modules(SHOP)
 
 
 def sysctls(key: str, *there: str, kernel: str = "5.10.0", os_id: str = "debian") -> Context:
@@ -346,6 +355,9 @@ def test_a_sysctl_that_a_loaded_ip_vs_has_not() -> None:
     assert told(sysctls("run_estimation", "run_estimation", kernel="5.14.0-427.el9", os_id="rocky")) == []
     assert told(sysctls("run_estimation", "expire_nodest_conn", kernel="6.1.0")) == [
         f"LVS552 error: {line('6.1.0', *estimation)}"
+    ]
+    assert told(sysctls("backup_only", "expire_nodest_conn", kernel="3.8.0")) == [
+        f"LVS552 error: {line('3.8.0', 'backup_only', 'ipvs.sysctls.backup_only', '3.9')}"
     ]
     # One that lvsdeploy sets by itself makes a director better, but is not needed.
     assert told(sysctls("conn_reuse_mode", "expire_nodest_conn", kernel="3.10.0")) == [
@@ -386,8 +398,7 @@ def test_an_ipvsadm_that_is_too_old(version: str, destination: dict[str, Any], s
 
 def test_flags_and_engines_of_ipvsadm() -> None:
     def lines(version: str, scheduler: Scheduler, **options: Any) -> list[str]:
-        modules = FACTS.available_modules | {"ip_vs_pe_sip"}
-        facts = replace(FACTS, programs={"ipvsadm": version}, available_modules=modules)
+        facts = replace(FACTS, programs={"ipvsadm": version})
         return [line.rpartition(" ")[2] for line in told(scheduled(scheduler, facts, **options))]
 
     assert lines("1.26", Scheduler.SH, scheduler_flags=("sh-port",)) == ["1.27"]
