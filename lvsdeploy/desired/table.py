@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.health_checks import changes_weight
 from lvsdeploy.inventory.model import IPV4, ForwardingMethod, Scheduler
 from lvsdeploy.state.ipvs import (
     Checksum,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Address
 
-    from lvsdeploy.inventory.model import Cluster, Destination, Pool, Service
+    from lvsdeploy.inventory.model import Cluster, Pool, Service
 
 _FORWARDING = {
     ForwardingMethod.DR: Forwarding.DR,
@@ -50,10 +51,11 @@ _OTHER_NAMES = ("flag-1", "flag-2", "flag-3")
 def expected_table(cluster: Cluster) -> Mapping[ServiceKey, VirtualService]:
     """Every virtual service, sorted by key, with all its destinations: as if all health checks succeed.
 
-    The sorry server is not in it: keepalived adds it only while the quorum is lost.
+    The sorry server is not in it: keepalived adds it only while the quorum is lost. But with `inhibit` it is
+    there all the time, with weight 0 until then.
     """
     services = {
-        key: _virtual_service(service, key, pool.destinations)
+        key: _virtual_service(service, key, pool)
         for service in cluster.services
         for pool in service.pools
         for key in pool_keys(service, pool)
@@ -71,17 +73,32 @@ def pool_keys(service: Service, pool: Pool) -> tuple[ServiceKey, ...]:
     return tuple(ServiceKey(service.protocol, canonical(vip.ip), pool.port) for vip in pool.vips)
 
 
-def _virtual_service(
-    service: Service, key: ServiceKey, destinations: tuple[Destination, ...]
-) -> VirtualService:
+def sorry_port(service: Service, pool: Pool) -> int:
+    """The sorry server's port. A mark has none, and the sorry server none then, unless NAT gives it one."""
+    sorry = service.sorry_server
+    assert sorry is not None  # noqa: S101 - whoever asks has looked
+    if service.fwmark and (sorry.mode or service.mode) is not ForwardingMethod.NAT:
+        return 0
+    return sorry.port or pool.port
+
+
+def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualService:
+    destinations = pool.destinations
     tunnel = _tunnel_of(service)
     mask = service.persistence_netmask if key.family == IPV4 else service.persistence_prefix
-    rows = (
+    rows = [
         TableDestination(
             canonical(d.address), d.port, _FORWARDING[service.mode], d.weight, d.upper, d.lower, tunnel
         )
         for d in destinations
-    )
+    ]
+    sorry = service.sorry_server
+    if sorry is not None and sorry.inhibit:
+        mode = sorry.mode or service.mode
+        tunnel = _tunnel_of(service) if mode is service.mode else None
+        port = sorry_port(service, pool)
+        row = TableDestination(canonical(sorry.address), port, _FORWARDING[mode], 0, tunnel=tunnel)
+        rows += [] if row.key in {other.key for other in rows} else [row]
     return VirtualService(
         key=key,
         scheduler=service.scheduler.value,
@@ -91,6 +108,9 @@ def _virtual_service(
         one_packet=service.one_packet,
         destinations=tuple(sorted(rows)),
         engine=service.persistence_engine if service.persistence else "",
+        free_weights=frozenset(
+            (canonical(d.address), d.port) for d in destinations if changes_weight(service.check_of(d))
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, ip_address
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.table import netmask_shown
+from lvsdeploy.desired.table import netmask_shown, sorry_port
 from lvsdeploy.inventory.health_checks import (
     PLACEHOLDERS,
     BfdCheck,
@@ -30,7 +30,7 @@ from lvsdeploy.inventory.health_checks import (
     port_of,
     timing_of,
 )
-from lvsdeploy.inventory.model import IPV6, ForwardingMethod
+from lvsdeploy.inventory.model import IPV6
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -195,13 +195,7 @@ class VirtualServer:
 
     @property
     def sorry_port(self) -> int:
-        """A mark has no port, and the sorry server none then, unless NAT gives it one."""
-        service = self.service
-        assert service.sorry_server is not None  # noqa: S101 - the template asks only where there is one
-        mode = service.sorry_server.mode or service.mode
-        if service.fwmark and mode is not ForwardingMethod.NAT:
-            return 0
-        return service.sorry_server.port or self.pool.port
+        return sorry_port(self.service, self.pool)
 
     @property
     def real_servers(self) -> tuple[CheckedServer, ...]:

@@ -5,7 +5,7 @@ SIGUSR1, since 2.0.14: https://github.com/acassen/keepalived/blob/master/keepali
 (dump_vs, dump_rs). Lines that matter, as 2.2.7 writes them; 2.0 and 2.3 differ in lines that are read over:
 
      ------< Virtual server >------
-     VS VIP = 192.0.2.50, VPORT = 80          or   VS FWMARK = 7
+     VS VIP = 192.0.2.50, VPORT = 80          or   VS FWMARK = 7   or   VS GROUP = [web:80]:0
        Address family = inet                  (or inet6)
        protocol = TCP
        sorry server = [192.0.2.99]:tcp:80
@@ -15,23 +15,36 @@ SIGUSR1, since 2.0.14: https://github.com/acassen/keepalived/blob/master/keepali
        RIP = 192.0.2.11, RPORT = 80, WEIGHT = 1 EFF WEIGHT = 1
        effective weight = 1
        alive = 0
+
+What a group stands for comes before the virtual servers; a range's end is a whole address since 2.2, and the
+last byte alone before:
+
+     ------< Virtual server group >------
+     Virtual Server Group = web:80, IPv4 = yes, IPv6 = no
+       VIP Range = 192.0.2.50-192.0.2.59, VPORT = 80
+       VIP = 192.0.2.99, VPORT = 80
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from lvsdeploy.inventory.model import IPV4, IPV6, Protocol
 from lvsdeploy.state.ipvs import ServiceKey, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _VIP = re.compile(r" VS VIP = (\S+), VPORT = (\d{1,5})")
 _MARK = re.compile(r" VS FWMARK = (\d{1,10})")
 _FAMILY = re.compile(r"   Address family = inet(6?)\b")
+_GROUP = re.compile(r" VS GROUP = \[(\S+)\]:\d+")
+_NAMED = re.compile(r" Virtual Server Group = (\S+?)(?:,|\n|$)")
+_MEMBER = re.compile(r"   VIP(?: Range)? = ([0-9a-fA-F.:]+)(?:-([0-9.]+))?, VPORT = (\d{1,5})")
+_LARGEST_RANGE = 256
 _RIP = re.compile(r"   RIP = (\S+), RPORT = (\d{1,5}), WEIGHT = (-?\d{1,10})")
 _PROTOCOL = re.compile(r"   protocol = (\w+)")
 _SORRY = re.compile(r"   sorry server (?:\(duplicates rs\) )?= \[(\S+?)\]:\w+:(\d{1,5})")
@@ -88,27 +101,50 @@ def _has(those: frozenset[tuple[str, int]], key: ServiceKey, destination: tuple[
 def parse(text: str) -> CheckerView:
     """The view from a dump, or from those lines of it that matter. ValueError for bad addresses."""
     services: dict[ServiceKey, CheckedService] = {}
-    for block in text.split("------< Virtual server >------")[1:]:
+    before, *blocks = text.split("------< Virtual server >------")
+    groups = _groups(before)
+    for block in blocks:
         head, *real_servers = block.split("------< Real server >------")
-        key = _key(head)
-        if key is not None:
-            services[key] = _service(head, real_servers)
+        if keys := _keys(head, groups):
+            services.update(dict.fromkeys(keys, _service(head, real_servers)))
     return CheckerView(services)
 
 
-def _key(head: str) -> ServiceKey | None:
-    """None for what lvsdeploy never writes, such as a virtual server group."""
+def _groups(text: str) -> dict[str, tuple[tuple[str, int], ...]]:
+    """The VIPs and ports of each virtual server group."""
+    found = {}
+    for block in text.split("------< Virtual server group >------")[1:]:
+        if name := _NAMED.search(block):
+            members = (_range(first, last, int(port)) for first, last, port in _MEMBER.findall(block))
+            found[name[1]] = tuple(member for some in members for member in some)
+    return found
+
+
+def _range(first: str, last: str, port: int) -> Iterator[tuple[str, int]]:
+    start = ip_address(first)
+    end = ip_address(last) if "." in last else start
+    if last and end == start and last.isdigit():
+        end = ip_address(int(start) - int(start) % 256 + int(last))
+    for offset in range(min(int(end) - int(start) + 1, _LARGEST_RANGE)):
+        yield canonical(start + offset), port
+
+
+def _keys(head: str, groups: Mapping[str, tuple[tuple[str, int], ...]]) -> tuple[ServiceKey, ...]:
+    """The virtual services that one virtual server stands for; none for what lvsdeploy never writes."""
+    name = _PROTOCOL.search(head)
+    protocol = name[1].lower() if name else "tcp"
     if mark := _MARK.search(head):
         family = _FAMILY.search(head)
-        return ServiceKey(None, "", 0, int(mark[1]), IPV6 if family and family[1] else IPV4)
-    vip = _VIP.search(head)
-    if vip is None:
-        return None
-    protocol = _PROTOCOL.search(head)
-    name = protocol[1].lower() if protocol else "tcp"
-    if name not in set(Protocol):
-        return None
-    return ServiceKey(Protocol(name), canonical(vip[1]), int(vip[2]))
+        return (ServiceKey(None, "", 0, int(mark[1]), IPV6 if family and family[1] else IPV4),)
+    if protocol not in set(Protocol):
+        return ()
+    if group := _GROUP.search(head):
+        members = groups.get(group[1], ())
+    elif vip := _VIP.search(head):
+        members = ((canonical(vip[1]), int(vip[2])),)
+    else:
+        return ()
+    return tuple(ServiceKey(Protocol(protocol), address, port) for address, port in members)
 
 
 def _service(head: str, real_servers: list[str]) -> CheckedService:

@@ -599,7 +599,8 @@ if [ "$state" = differs ]; then
       case $line in
         "------< Health checkers >------") break ;;
         *"------<"* | " VS "* | "   RIP = "* | *" alive = "* | "   protocol = "* | *"quorum_state_up"* | \
-          "   Address family = "* | *"sorry server"* | *"ffective weight = "*) printf "%s\n" "$line" ;;
+          " Virtual Server Group = "* | "   VIP "* | "   Address family = "* | *"sorry server"* | \
+          *"ffective weight = "*) printf "%s\n" "$line" ;;
       esac
     done
   fi

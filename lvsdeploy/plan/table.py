@@ -49,10 +49,15 @@ def changes(context: Context) -> Iterator[Change]:
 
 
 def expected(context: Context) -> tuple[VirtualService, ...]:
-    """What the table is to hold, without the destinations whose health check fails at present."""
+    """What the table is to hold, as far as health checks go at present: without those that fail."""
     return tuple(
         replace(
-            service, destinations=tuple(d for d in service.destinations if not _failed(context, key, d.key))
+            service,
+            destinations=tuple(
+                _as_checked(context, service, d)
+                for d in service.destinations
+                if not _failed(context, key, d.key)
+            ),
         )
         for key, service in (context.desired.virtual_services or {}).items()
     )
@@ -288,6 +293,8 @@ def _destination_changes(
             continue
         if _may_have_failed(destination, current) and (untold or _failed(context, key, destination.key)):
             continue
+        if current is not None and _is_a_checks_doing(context, wanted, destination, current, untold=untold):
+            continue
         if current is None:
             yield Change(
                 Kind.DESTINATION,
@@ -334,6 +341,37 @@ def _may_have_failed(wanted: TableDestination, now: TableDestination | None) -> 
 
 def _failed(context: Context, key: ServiceKey, destination: tuple[str, int]) -> bool:
     return context.checkers is not None and context.checkers.is_down(key, destination)
+
+
+def _as_checked(context: Context, service: VirtualService, destination: TableDestination) -> TableDestination:
+    """A destination with the weight that its check gives it at present."""
+    if context.checkers is None or destination.key not in service.free_weights:
+        return destination
+    checked = context.checkers.services.get(service.key)
+    weight = checked.weights.get(destination.key) if checked is not None else None
+    return destination if weight is None else replace(destination, weight=weight)
+
+
+def _is_a_checks_doing(
+    context: Context,
+    service: VirtualService,
+    wanted: TableDestination,
+    now: TableDestination,
+    *,
+    untold: bool,
+) -> bool:
+    """Whether a destination differs by its weight alone, and keepalived itself has given it that.
+
+    It does so for a check that sets weights, and for a sorry server that waits in the table with weight 0.
+    """
+    if replace(now, weight=wanted.weight) != wanted:
+        return False
+    if _is_sorry_server(context, service.key, wanted.key):
+        return True
+    if wanted.key not in service.free_weights:
+        return False
+    checked = context.checkers.services.get(service.key) if context.checkers is not None else None
+    return untold if checked is None else checked.weights.get(wanted.key) == now.weight
 
 
 def _is_sorry_server(context: Context, key: ServiceKey, destination: tuple[str, int]) -> bool:

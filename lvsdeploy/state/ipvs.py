@@ -6,7 +6,7 @@ Words stand in the order in which `ipvsadm -Sn` prints them, so that a command c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -176,7 +176,10 @@ class TableDestination:
 
 @dataclass(frozen=True)
 class VirtualService:
-    """A virtual service as it stands in the table. Destinations are sorted by address and port."""
+    """A virtual service as it stands in the table. Destinations are sorted by address and port.
+
+    `free_weights` are those of them whose weight a health check sets; a table that was read has none.
+    """
 
     key: ServiceKey
     scheduler: str
@@ -186,6 +189,7 @@ class VirtualService:
     one_packet: bool = False
     destinations: tuple[TableDestination, ...] = ()
     engine: str = ""  # of persistence: sip, or none
+    free_weights: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
 
     def options(self) -> tuple[str, ...]:
         """The words of `ipvsadm -A` after the service."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lvsdeploy.inventory.model import Protocol
 from lvsdeploy.observe.checkers import parse
 from lvsdeploy.state.ipvs import ServiceKey
@@ -79,3 +81,48 @@ def test_an_older_and_a_newer_version() -> None:
 def test_what_lvsdeploy_never_writes_is_read_over() -> None:
     assert not parse(" ------< Virtual server >------\n VS GROUP = [web]:0\n").services
     assert not parse("").services
+
+
+GROUPS = """
+------< LVS Topology >------
+ ------< Virtual server group >------
+ Virtual Server Group = web:80{head}
+   VIP Range = 192.0.2.50-{end}, VPORT = 80
+   VIP = 192.0.2.99, VPORT = 80
+ ------< Virtual server group >------
+ Virtual Server Group = web:80:6{head}
+   VIP = 2001:db8::50, VPORT = 80
+ ------< Virtual server >------
+ VS GROUP = [web:80]:0
+   protocol = TCP
+   ------< Real server >------
+   RIP = 192.0.2.11, RPORT = 80, WEIGHT = 1
+   alive = 0
+ ------< Virtual server >------
+ VS GROUP = [web:80:6]:0
+   protocol = TCP
+   ------< Real server >------
+   RIP = 2001:db8::11, RPORT = 80, WEIGHT = 1
+   alive = 1
+ ------< Virtual server >------
+ VS GROUP = [gone]:0
+   protocol = TCP
+"""
+
+
+@pytest.mark.parametrize(("head", "end"), [(", IPv4 = yes, IPv6 = no", "192.0.2.52"), ("", "52")])
+def test_a_group_stands_for_each_of_its_vips(head: str, end: str) -> None:
+    """2.2.7 writes the whole address of a range's end, 2.0 the last byte."""
+    view = parse(GROUPS.format(head=head, end=end))
+    vips = ["192.0.2.50", "192.0.2.51", "192.0.2.52", "192.0.2.99", "2001:db8::50"]
+    assert list(view.services) == [ServiceKey(Protocol.TCP, vip, 80) for vip in vips]
+    for vip in vips[:4]:
+        assert view.is_down(ServiceKey(Protocol.TCP, vip, 80), ("192.0.2.11", 80))
+    assert not view.is_down(ServiceKey(Protocol.TCP, vips[4], 80), ("2001:db8::11", 80))
+
+
+def test_a_range_that_cannot_be() -> None:
+    backwards = GROUPS.format(head="", end="192.0.2.1")
+    assert ServiceKey(Protocol.TCP, "192.0.2.50", 80) not in parse(backwards).services
+    huge = GROUPS.format(head="", end="255.255.255.255")
+    assert len(parse(huge).services) == 257
