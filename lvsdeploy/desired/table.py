@@ -77,7 +77,7 @@ def sorry_port(service: Service, pool: Pool) -> int:
     """The sorry server's port. A mark has none, and the sorry server none then, unless NAT gives it one."""
     sorry = service.sorry_server
     assert sorry is not None  # noqa: S101 - whoever asks has looked
-    if service.fwmark and (sorry.mode or service.mode) is not ForwardingMethod.NAT:
+    if service.fwmark and service.sorry_mode is not ForwardingMethod.NAT:
         return 0
     return sorry.port or pool.port
 
@@ -94,7 +94,7 @@ def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualSe
     ]
     sorry = service.sorry_server
     if sorry is not None and sorry.inhibit:
-        mode = sorry.mode or service.mode
+        mode = service.sorry_mode
         tunnel = _tunnel_of(service) if mode is service.mode else None
         port = sorry_port(service, pool)
         row = TableDestination(canonical(sorry.address), port, _FORWARDING[mode], 0, tunnel=tunnel)

@@ -438,6 +438,11 @@ class Service:
         """Every destination of every pool."""
         return (destination for pool in self.pools for destination in pool.destinations)
 
+    @property
+    def sorry_mode(self) -> ForwardingMethod:
+        """The sorry server's forwarding method."""
+        return (self.sorry_server.mode if self.sorry_server else None) or self.mode
+
     def check_of(self, destination: Destination) -> HealthCheck:
         """The health check of one destination."""
         return self.health_check if destination.health_check is None else destination.health_check

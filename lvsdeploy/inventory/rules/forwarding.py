@@ -34,6 +34,10 @@ _WITHOUT_PORT_MAPPING = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
 )
 def port_mapping(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
+        sorry = service.sorry_server if service.sorry_mode in _WITHOUT_PORT_MAPPING else None
+        if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
+            summary = f"the sorry server's port {sorry.port} differs, in mode {service.sorry_mode}"
+            yield Hit(context.place_of(service, "sorry_server", "port"), summary)
         if service.mode not in _WITHOUT_PORT_MAPPING:
             continue
         wrong: dict[tuple[str, ...], tuple[int, int]] = {}
@@ -45,10 +49,6 @@ def port_mapping(context: Context) -> Iterator[Hit]:
             what = "the packet's own port" if service.fwmark else f"the service's port {port}"
             summary = f"port {own} differs from {what}, in mode {service.mode}"
             yield Hit((*path, "port"), summary)
-        sorry = service.sorry_server
-        if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
-            summary = f"the sorry server's port {sorry.port} differs, in mode {service.mode}"
-            yield Hit(context.place_of(service, "sorry_server", "port"), summary)
 
 
 @rule(
@@ -189,8 +189,8 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
 )
 def sorry_server_holds_vip(context: Context) -> Iterator[Hit]:
     known = {rip for server in context.cluster.real_servers if server.managed for rip in server.rips}
-    for service in _direct(context):
-        sorry = service.sorry_server
+    for service in context.cluster.services:
+        sorry = service.sorry_server if service.sorry_mode is ForwardingMethod.DR else None
         if sorry and sorry.address not in known:
             path = context.place_of(service, "sorry_server", "address")
             yield Hit(path, f"the sorry server {sorry.address} needs the VIP on lo, set up by hand")

@@ -96,7 +96,7 @@ def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
                 told.add(address)
                 summary = f"{destination.real_server}'s RIP {address} is outside {network}"
                 yield Hit(destination.path, summary)
-        sorry = service.sorry_server
+        sorry = service.sorry_server if service.sorry_mode is ForwardingMethod.NAT else None
         network = insides.get(sorry.address.version) if sorry else None
         if sorry and network is not None and sorry.address not in network:
             path = context.place_of(service, "sorry_server", "address")

@@ -1,0 +1,177 @@
+"""Every type of health check, against one real server that is well and one that is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lvsdeploy.lab import Init
+from tests.cluster.answering import answering_script, certificate
+from tests.cluster.living import Living, living
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="the lab makes namespaces and needs root"),
+]
+
+VIP = "192.0.2.50"
+PACE: dict[str, Any] = {"interval": 1, "timeout": 3, "retries": 1, "retry_delay": 0.5}
+ARGUMENTS = ["{rip}", "{port} {real_server}", "", "it's", 'a "b"', "\\x", "$HOME", "{}#!", "é"]
+SCRIPT = """#!/bin/sh
+# what it got, one argument a line; well is who has the address of web1
+for argument; do printf '%s\\n' "<$argument>"; done >/run/arguments.$2
+id -un >/run/who.$1
+[ "$1" = 192.0.2.11 ]
+"""
+WEIGHS = """#!/bin/sh
+if [ "$1" = web1 ]; then exit 9; fi
+exit 1
+"""
+REGEX = 'ALL "fine" \\{today\\} [$]HOME #1$'
+CHECKS: dict[str, dict[str, Any]] = {
+    "tcp": {"type": "tcp", "port": 7001},
+    "http": {"type": "http", "port": 8080, "path": "/status", "status": ["200-299", 304]},
+    "regex": {
+        "type": "http",
+        "port": 8080,
+        "http_version": "1.1",
+        "host": "shop.example",
+        "urls": [
+            {
+                "path": "/page",
+                "regex": 'ALL "fine" \\{today\\} [$]HOME #1$',
+                "regex_options": ["caseless", "multiline"],
+            },
+            {"path": "/again", "regex": "error", "regex_no_match": True},
+        ],
+    },
+    "digest": {"type": "http", "port": 8080, "digest": "3e4f51b0f136a088398c5bda16fb5471"},
+    "https": {"type": "https", "port": 8443, "host": "shop.example"},
+    "smtp": {"type": "smtp", "port": 2525, "host": "mx.example"},
+    "ping": {"type": "ping"},
+    "script": {"type": "script", "path": "/usr/local/bin/check", "arguments": ARGUMENTS, "user": "daemon"},
+    "weighs": {
+        "type": "script",
+        "path": "/usr/local/bin/weighs",
+        "arguments": ["{real_server}"],
+        "dynamic": True,
+    },
+    "file": {"type": "file", "path": "/run/{real_server}"},
+    "bfd": {"type": "bfd", "multiplier": 10},
+    "dns": {"type": "dns", "port": 5300, "record": "AAAA", "name": "www.example"},
+    "udp": {"type": "udp", "port": 9999, "payload": "01ff02", "reply": "03x4FF", "reply_max": 4},
+}
+UDP = {"dns", "udp"}
+SERVICES: dict[str, Any] = {
+    name: {
+        "vip": VIP,
+        "port": 7001 + number,
+        "mode": "dr",
+        "scheduler": "rr",
+        "protocol": "udp" if name in UDP else "tcp",
+        "health_check": check if name in {"file", "bfd"} else {**PACE, **check},
+        "real_servers": ["web1", "web2"],
+    }
+    for number, (name, check) in enumerate(CHECKS.items())
+}
+DECLARED: dict[str, Any] = {
+    "version": 1,
+    "cluster": "checks",
+    "directors": {"lvs1": {"address": "192.0.2.2", "interface": "eth0"}},
+    "real_servers": {"web1": {"address": "192.0.2.11"}, "web2": {"address": "192.0.2.12"}},
+    "services": SERVICES,
+}
+BFD = """
+bfd_instance director {
+    source_ip 192.0.2.11
+    neighbor_ip 192.0.2.2
+    min_rx 300
+    min_tx 300
+    multiplier 10
+}
+"""
+
+
+def keys() -> dict[str, str]:
+    return {
+        name: f"{'-u' if name in UDP else '-t'} {VIP}:{service['port']}" for name, service in SERVICES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    folder = tmp_path_factory.mktemp("lab")
+    with living(folder, DECLARED, Init.SSHD, serve={"web1": [7001]}) as cluster:
+        pem = certificate(folder)
+        cluster.lab.spawn("web1", answering_script(pem, well=True))
+        cluster.lab.spawn("web2", answering_script(pem, well=False))
+        cluster.sh("web2", "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all")
+        cluster.sh("web1", f"printf %s {shlex.quote(BFD)} >/run/bfd.conf")
+        cluster.lab.spawn("web1", "exec keepalived -n -f /run/bfd.conf -p /run/bfd.pid")
+        for name, text in (("check", SCRIPT), ("weighs", WEIGHS)):
+            cluster.sh(
+                "lvs1",
+                f"printf %s {shlex.quote(text)} >/usr/local/bin/{name}; chmod 755 /usr/local/bin/{name}; "
+                "echo 1 >/run/web2; chmod 1777 /run",
+            )
+        cluster.run("apply")
+        yield cluster
+
+
+def rows(cluster: Living) -> dict[str, set[str]]:
+    """The destinations of each service as `RIP -w WEIGHT`."""
+    table = cluster.table("lvs1")
+    found: dict[str, set[str]] = {}
+    for name, key in keys().items():
+        lines = [line.split() for line in table if line.startswith(f"-a {key} ")]
+        found[name] = {f"{words[4].partition(':')[0]} {' '.join(words[6:])}" for words in lines}
+    return found
+
+
+def test_those_that_are_well_get_clients_and_the_others_do_not(cluster: Living) -> None:
+    wanted = {name: {"192.0.2.11 -w 7" if name == "weighs" else "192.0.2.11 -w 1"} for name in CHECKS}
+    cluster.wait("checks have come to their ends", lambda: rows(cluster) == wanted, seconds=60)
+
+
+def test_what_fails_is_told_and_is_no_drift(cluster: Living) -> None:
+    assert cluster.drift() == []
+    said = json.loads(cluster.run("check", "--output", "json"))["plan"]
+    (director,) = [host for host in said["hosts"] if host["host"] == "lvs1"]
+    failing = [f["summary"] for f in director["findings"] if f["code"] == "LVS530"]
+    assert len(failing) == len(CHECKS)
+    assert all(line.startswith("192.0.2.12:") and "its health check fails" in line for line in failing)
+    assert "Nothing to do" in cluster.run("apply")
+
+
+def test_a_script_gets_its_arguments_as_declared(cluster: Living) -> None:
+    port = SERVICES["script"]["port"]
+    got = cluster.sh("lvs1", f"cat '/run/arguments.{port} web1'").splitlines()
+    assert got == ["<192.0.2.11>", f"<{port} web1>", *(f"<{text}>" for text in ARGUMENTS[2:])]
+    assert cluster.sh("lvs1", "cat /run/who.192.0.2.11") == "daemon\n"
+
+
+def test_what_http_was_asked(cluster: Living) -> None:
+    asked = set(cluster.sh("web1", "sort -u /run/asked").splitlines())
+    assert "HTTP/1.1 shop.example /page" in asked
+    assert "HTTP/1.1 shop.example /again" in asked
+    assert any(line.startswith("HTTP/1.0 ") and line.endswith(" /status") for line in asked)
+
+
+def test_a_file_takes_a_real_server_out_and_in(cluster: Living) -> None:
+    cluster.sh("lvs1", "echo 1 >/run/web1; echo 0 >/run/web2")
+    cluster.wait("the other one serves", lambda: rows(cluster)["file"] == {"192.0.2.12 -w 1"})
+    cluster.sh("lvs1", "echo 0 >/run/web1; echo 1 >/run/web2")
+    cluster.wait("and back", lambda: rows(cluster)["file"] == {"192.0.2.11 -w 1"})
+
+
+def test_a_bfd_session_that_ends_is_noticed(cluster: Living) -> None:
+    cluster.sh("web1", "kill $(cat /run/bfd.pid)")
+    cluster.wait("web1 is out", lambda: rows(cluster)["bfd"] == set(), seconds=30)
+    assert cluster.drift() == []
