@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.firewall import masquerades
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
 from lvsdeploy.desired.roles import is_localnode, nat_in_use
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
+from lvsdeploy.desired.templates import words
+from lvsdeploy.desired.vrrp import sync_daemons
 from lvsdeploy.inventory.model import Engine, ForwardingMethod
+from lvsdeploy.inventory.needs import needed_sysctls
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.network import Address
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import Cluster, Director
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
+    from lvsdeploy.state.sysctl import Value
 
 PROGRAMS = frozenset({"ip", "ipvsadm", "keepalived"})
 """What a director may need, whatever its engine."""
@@ -50,7 +53,7 @@ def director_state(
     """
     by_hand = cluster.engine is Engine.IPVSADM
     routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
-    sysctls = {**routing, **balancing}
+    sysctls: dict[str, Value] = {**routing, **balancing}
     files = [
         File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
         File(
@@ -62,9 +65,7 @@ def director_state(
                 advertised_keys=_named(routing, "accept_ra"),
                 forwards=FORWARD in routing,
                 forwards_sixth=FORWARD_SIXTH in routing,
-                reuse_mode=balancing.get(_REUSE_MODE),
-                backup_only=_BACKUP_ONLY in balancing,
-                conntrack=_CONNTRACK in balancing,
+                **_explained(cluster, balancing),
             ),
         ),
         *([] if by_hand else [_keepalived(cluster, director, templates)]),
@@ -77,6 +78,8 @@ def director_state(
         addresses=frozenset(_own_vips(cluster, director) if by_hand else ()),
         units={} if by_hand else {KEEPALIVED_UNIT: keepalived},
         virtual_services=table,
+        timeouts=cluster.ipvs.timeouts.given(),
+        sync_daemons=sync_daemons(cluster),
     )
 
 
@@ -99,26 +102,40 @@ _NO_DESTINATION = ipvs("expire_nodest_conn")
 _REUSE_MODE = ipvs("conn_reuse_mode")
 _BACKUP_ONLY = ipvs("backup_only")
 _RESCHEDULE_CLOSING = 3
-_CONNTRACK = ipvs("conntrack")
 
 
-def _balancing(cluster: Cluster) -> dict[str, int]:
+def _balancing(cluster: Cluster) -> dict[str, Value]:
     """What it takes that a real server can be removed, or its weight changed, without a lost request.
 
     https://docs.kernel.org/networking/ipvs-sysctl.html (expire_nodest_conn, conn_reuse_mode)
     """
     # The director remembers a closed connection for two minutes. To a new one from the same client's port
     # it would hold: the packet would go to a real server that is no more, and be dropped.
-    sysctls = {_NO_DESTINATION: 1}
-    # In DR it sees no FIN of a real server, so such connections are in FIN_WAIT, and only mode 3 schedules
+    sysctls: dict[str, Value] = {_NO_DESTINATION: 1}
+    # In DR and TUN it sees no FIN of a real server, so such connections are in FIN_WAIT: only mode 3 schedules
     # them anew; otherwise clients that use few ports do not see a changed weight.
-    if any(service.mode is ForwardingMethod.DR for service in cluster.services):
+    if any(service.mode is not ForwardingMethod.NAT for service in cluster.services):
         sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
-    if masquerades(cluster):
-        sysctls[_CONNTRACK] = 1
-    if is_localnode(cluster):
-        sysctls[_BACKUP_ONLY] = 1
-    return sysctls
+    sysctls |= {ipvs(need.name): need.value for need in needed_sysctls(cluster)}
+    return sysctls | {ipvs(name): value for name, value in cluster.ipvs.sysctls}
+
+
+def _explained(cluster: Cluster, balancing: Mapping[str, Value]) -> dict[str, object]:
+    """What the file says about IPVS: what each of ours is for, and then what is declared."""
+    declared = {ipvs(name) for name, _ in cluster.ipvs.sysctls}
+    needed = {need.name for need in needed_sysctls(cluster)}
+    ours = {key: value for key, value in balancing.items() if key not in declared}
+    return {
+        "no_destination": ours.get(_NO_DESTINATION),
+        "reuse_mode": ours.get(_REUSE_MODE),
+        "conntrack": "conntrack" in needed,
+        "backup_only": "backup_only" in needed,
+        "declared": [
+            (key, words(str(value).split()))
+            for key, value in balancing.items()
+            if key in declared and key not in {ipvs(name) for name in needed}
+        ],
+    }
 
 
 def _named(sysctls: Iterable[str], name: str) -> list[str]:

@@ -27,7 +27,7 @@ _KEEPALIVED_UNSAFE = re.compile(r"""[\s\x00-\x1f\x7f{}"'!#$\\]|~(?:SEQ|LST)""")
 definitions and sequences (keepalived.conf(5), "Comments", "Parameter substitution")."""
 _SHELL_UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
 """What is not plainly a word in a shell script, a unit or a sysctl file."""
-_KEEPALIVED_LIST = re.compile(r"[^A-Za-z0-9._:/@+ -]")
+_KEEPALIVED_LIST = re.compile(r"[^A-Za-z0-9._:/@+, -]")
 """The same, where several words were joined by spaces."""
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + " ._:/@%+,;=?&*()|^[]<>-")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import IPV4, IPV6, TrackedInterface, VrrpNotify
+from lvsdeploy.inventory.model import IPV4, IPV6, Engine, TrackedInterface, VrrpNotify
+from lvsdeploy.state.sync import SyncDaemon, SyncRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -263,6 +264,27 @@ def sync_words(cluster: Cluster, groups: tuple[Together, ...]) -> tuple[str, ...
     }
     named = [word for name, value in further.items() if value for word in (name, str(value))]
     return (options.interface, *instance, "id", str(options.syncid), *named)
+
+
+def sync_daemons(cluster: Cluster) -> frozenset[SyncDaemon]:
+    """The sync daemons of a director: one that follows VRRP, or both."""
+    options = cluster.vrrp.sync_daemon
+    if options is None:
+        return frozenset()
+    daemon = SyncDaemon(
+        options.interface,
+        options.syncid,
+        max_length=options.max_length,
+        group=options.group,
+        port=options.port,
+        ttl=options.ttl,
+    )
+    groups = vip_groups(cluster)
+    if len(groups) == 1 and cluster.engine is Engine.KEEPALIVED:
+        (vips,) = groups.values()
+        first = min(vips, key=lambda vip: vip.ip.version)  # of the instance that `sync_words` names
+        return frozenset({replace(daemon, follows=first.ip)})
+    return frozenset(replace(daemon, role=role) for role in SyncRole)
 
 
 def timeout_words(cluster: Cluster) -> tuple[str, ...]:

@@ -161,6 +161,8 @@ class Aim:
             modules=director_modules(cluster) if is_director else (),
             table=frozenset(expected_table(cluster).values()) if is_director else None,
             counters=is_director and options.counters,
+            daemons=is_director,
+            timeouts=is_director and bool(cluster.ipvs.timeouts.given()),
             listeners=serves,
             firewall=is_director or (serves and _by_tunnel(cluster)),
             offloads=(declared.interface,) if isinstance(declared, Director) else (),
@@ -234,6 +236,8 @@ class Restore(Aim):
             ruled=True,
             modules=("ip_vs", "ip_vs_pe_sip", "macvlan", *(f"ip_vs_{name}" for name in sorted(Scheduler))),
             table=request.table or frozenset(),
+            daemons=True,
+            timeouts=True,
         )
 
     def further(self, cluster: Cluster, record: Record) -> tuple[str, ...]:

@@ -460,6 +460,54 @@ table_is_there() {
     [ -n "$same_lines" ] && [ "$count" -eq $# ]
 }
 
+# ipvs_timeouts TCP FIN UDP OLD-TCP OLD-FIN OLD-UDP: seconds; 0 leaves one alone
+ipvs_timeouts() {
+    on_undo ipvsadm --set "$4" "$5" "$6" || return 1
+    ipvsadm --set "$1" "$2" "$3" && return 0
+    forget
+    return 1
+}
+
+# syncs ROLE: does the sync daemon of this role run?
+syncs() {
+    case "$nl$(ipvsadm -Ln --daemon 2>&1)" in *"$nl$1 sync daemon"*) return 0 ;; esac
+    return 1
+}
+
+# sync_start ROLE WORDS...: keepalived may have been quicker
+sync_start() {
+    ! syncs "$1" || return 0
+    on_undo sync_end "$1" || return 1
+    ipvsadm --start-daemon "$@" && return 0
+    forget
+    syncs "$1"
+}
+
+# sync_stop ROLE WORDS...: those that start it again
+sync_stop() {
+    syncs "$1" || return 0
+    on_undo sync_begin "$@" || return 1
+    ipvsadm --stop-daemon "$1" && return 0
+    forget
+    ! syncs "$1"
+}
+
+# As undo: what is so already need not be done, nor be possible.
+sync_begin() { ipvsadm --start-daemon "$@" || syncs "$1"; }
+
+sync_end() { ipvsadm --stop-daemon "$1" || ! syncs "$1"; }
+
+# await_sync ROLE INTERFACE SYNCID: keepalived starts the daemon when it gets round to it, 5 seconds at most
+await_sync() {
+    tries=25
+    while [ "$tries" -gt 0 ]; do
+        case $(ipvsadm -Ln --daemon 2>&1) in *"$1 sync daemon (mcast=$2, syncid=$3,"*) return 0 ;; esac
+        sleep 0.2 2>/dev/null || sleep 1
+        tries=$((tries - 1))
+    done
+    return 0
+}
+
 # --- services of the host's manager ---------------------------------------------------------------------------
 
 manager_reload() {

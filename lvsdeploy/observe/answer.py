@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from lvsdeploy.observe import (
     connections,
     facts,
     files,
+    ipvs_settings,
     ipvs_table,
     netfilter,
     network,
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
     from lvsdeploy.state.netfilter import Firewall, Ruleset
+    from lvsdeploy.state.sysctl import Value
     from lvsdeploy.state.unit import Unit
 
 _SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
 _SIXTH = ("forwarding", "accept_ra", "disable_ipv6")
+_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 _NO_TABLE = {
     "refused": "only root may read the IPVS table",
     "lacking": "the kernel has IPVS, and ipvsadm is not installed",
@@ -72,6 +76,10 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
     with reader.reading("netfilter rules"):
         firewall, rules = reader.netfilter()
     about = replace(about, firewall=firewall)
+    with reader.reading("IPVS's timeouts and sync daemons"):
+        settings = reader.lines("settings")
+        timeouts = ipvs_settings.timeouts(settings)
+        daemons = ipvs_settings.daemons(settings) if request.daemons else None
     with reader.reading("units"):
         services = reader.units(about.service_manager, named)
     with reader.reading("sysctls"):
@@ -84,6 +92,8 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         routes=seen.routes,
         units=services,
         virtual_services=table,
+        timeouts=timeouts,
+        sync_daemons=daemons,
         netfilter=rules,
     )
     with reader.reading("checkers"):
@@ -105,6 +115,12 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         around,
         seen.duplicate,
     )
+
+
+def _number_or_text(text: str) -> Value:
+    """A sysctl's value; several numbers with single spaces between them."""
+    value = " ".join(host_word(text).split())
+    return int(value) if _NUMBER.match(value) else value
 
 
 @dataclass(frozen=True)
@@ -190,16 +206,16 @@ class _Reader:
         who = host_word(rest) or "somebody"
         return who if word == "busy" else "", who if word == "unfinished" else ""
 
-    def sysctls(self) -> dict[str, int]:
+    def sysctls(self) -> dict[str, Value]:
         """Raw values by dotted key; an interface that went away meanwhile has none."""
-        values: dict[str, int] = {}
+        values: dict[str, Value] = {}
         for line in self.lines("sysctls"):
             words = line.split(" ")
             if words[0] == "ip_forward":
                 values["net.ipv4.ip_forward"] = int(words[1])
                 continue
             if words[0] == "vs":
-                values[ipvs(words[1])] = int(words[2])
+                values[ipvs(host_word(words[1]))] = _number_or_text(" ".join(words[2:]))
                 continue
             version, names = (IPV6, _SIXTH) if words[0] == "six" else (IPV4, _SYSCTLS)
             *numbers, interface = words[1:] if version == IPV6 else words

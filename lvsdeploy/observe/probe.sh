@@ -12,6 +12,8 @@
 #   rules TABLE CHAINS yes|no   the cluster's netfilter rules are asked for: its table of nft, and what its chains
 #                           in iptables begin with. no: none are declared, and they are read where files tell of some
 #   counters                the connections of each destination are asked for, even if the table is as expected
+#   daemons | timeouts      IPVS's sync daemons; how long it remembers idle connections (those that the record
+#                           names are looked at in any case)
 #   listeners | firewall    what listens on TCP and UDP ports; the rules of the firewall
 #   offload INTERFACE       which receive offloads are on there
 #   neighbour ADDRESS       whose MAC address the host has for it
@@ -90,6 +92,7 @@ look_at_recorded() {
             tells_of_rules "$name"
             ;;
           "  \"units\": {") look_at_unit "$name" ;;
+          "  \"timeouts\": {") timeouts=yes ;;
         esac
         ;;
       "    "*) ;;
@@ -151,6 +154,8 @@ table=
 rules=
 ruled=
 counters=
+daemons=
+timeouts=
 listeners=
 firewall=
 offloads=
@@ -171,6 +176,8 @@ while read -r word rest; do
     neighbour) neighbours="${neighbours}neighbour show to $rest$nl" ;;
     rules) rules=$rest ;;
     counters) counters=yes ;;
+    daemons) daemons=yes ;;
+    timeouts) timeouts=yes ;;
     end) break ;;
   esac
 done
@@ -264,12 +271,14 @@ section sysctls
 value=
 read -r value </proc/sys/net/ipv4/ip_forward || :
 [ -z "$value" ] || printf "%s\n" "ip_forward $value"
-for name in backup_only expire_nodest_conn conn_reuse_mode conntrack; do # only while ip_vs is loaded
-  value=
-  read -r value <"/proc/sys/net/ipv4/vs/$name" || :
-  [ -z "$value" ] || printf "%s\n" "vs $name $value"
-done
 set +f
+if [ -d /proc/sys/net/ipv4/vs ]; then # only while ip_vs is loaded; they have more than one digit
+  # shellcheck disable=SC2013 # IFS is a newline
+  for line in $(grep -H "" /proc/sys/net/ipv4/vs/*); do
+    line=${line#/proc/sys/net/ipv4/vs/}
+    printf "%s\n" "vs ${line%%:*} ${line#*:}"
+  done
+fi
 for conf in /proc/sys/net/ipv4/conf/*; do
   ignore=
   announce=
@@ -309,6 +318,13 @@ BATCH
     ip -6 route show default
     if [ -n "$neighbours" ]; then ip neigh show; fi
   }
+fi
+
+# --- IPVS's timeouts and sync daemons: right after the addresses, which tell who is to be MASTER ------------
+section settings
+if [ -n "$daemons$timeouts" ] && [ -e /proc/net/ip_vs ] && [ "$uid" = 0 ]; then
+  [ -z "$daemons" ] || ipvsadm -Ln --daemon
+  [ -z "$timeouts" ] || ipvsadm -Ln --timeout
 fi
 
 # --- programs and modules ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import VirtualService
 
 _PATH = re.compile(r"/[\w@%+=:,./-]+\Z", re.ASCII)
+_SWITCHES = ("counters", "daemons", "timeouts", "listeners", "firewall")
 _NAME = re.compile(r"[A-Za-z0-9][\w@%+=:.-]*\Z", re.ASCII)
 
 
@@ -39,7 +40,8 @@ class Request:
     `files` maps a path to the contents that are expected there: a content travels only when it is none of
     those that the request holds, so a path without any expected content always brings its own. `units` are
     names without a suffix. `table` None: the IPVS table is not read; otherwise the table that is expected.
-    `counters`: the connections of each destination, too. `record` is the path of the cluster's own manifest:
+    `counters`: the connections of each destination, too. `daemons`, `timeouts`: IPVS's sync daemons, and how
+    long it remembers idle connections. `record` is the path of the cluster's own manifest:
     the probe then also looks at the files, folders and units that it names, and at other clusters'
     manifests. `listeners`, `firewall`, `offloads` (of these interfaces) and `neighbours` (for these
     addresses) are its surroundings. `rules_of` is the cluster whose netfilter rules are read, "" for none;
@@ -53,6 +55,8 @@ class Request:
     modules: tuple[str, ...] = ()
     table: frozenset[VirtualService] | None = None
     counters: bool = False
+    daemons: bool = False
+    timeouts: bool = False
     listeners: bool = False
     firewall: bool = False
     offloads: tuple[str, ...] = ()
@@ -93,7 +97,7 @@ class Request:
         if self.rules_of:
             names = f"{table_name(self.rules_of)} {chain_name(self.rules_of)}"
             yield f"rules {names} {'yes' if self.ruled else 'no'}"
-        yield from (word for word in ("counters", "listeners", "firewall") if getattr(self, word))
+        yield from (word for word in _SWITCHES if getattr(self, word))
         yield from (f"offload {interface}" for interface in self.offloads)
         yield from (f"neighbour {address}" for address in self.neighbours)
         yield "end"

@@ -22,6 +22,7 @@ from lvsdeploy.record import (
     RecordedFile,
     RecordedRoute,
     RecordedSysctl,
+    RecordedTimeout,
     RecordedUnit,
     cluster_of,
     dump_goal,
@@ -32,6 +33,7 @@ from lvsdeploy.record import (
     read_record,
 )
 from lvsdeploy.state.file import File, FileKind
+from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.sysctl import IPVS, of_ipvs
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.network import Address
+    from lvsdeploy.state.sysctl import Value
 
 PRIVATE = 0o600
 _LINES = 20  # of changes that an entry of the history holds
@@ -111,6 +114,10 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
             **(record.sysctls if context.staying else {}),
             **{key: RecordedSysctl(n, _sysctl_before(context, key)) for key, n in desired.sysctls.items()},
         },
+        timeouts={
+            name: RecordedTimeout(seconds, _timeout_before(context, name))
+            for name, seconds in desired.timeouts.items()
+        },
         addresses={a: _was_there(context, a) for a in desired.addresses | context.staying},
         routes=tuple(_routes(context)),
         units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
@@ -181,7 +188,7 @@ def _record_was_lost(context: Context) -> bool:
     return not context.record.known and any(_is_ours(context, path) for path in context.desired.files)
 
 
-def _sysctl_before(context: Context, key: str) -> int | None:
+def _sysctl_before(context: Context, key: str) -> Value | None:
     """The value before any cluster of lvsdeploy set it."""
     for record in (context.record, *context.others):
         if key in record.sysctls:
@@ -190,6 +197,13 @@ def _sysctl_before(context: Context, key: str) -> int | None:
         return None
     before = context.actual.sysctls.get(key)
     return IPVS.get(key.rpartition(".")[2]) if before is None and of_ipvs(key) else before
+
+
+def _timeout_before(context: Context, name: str) -> int:
+    recorded = context.record.timeouts.get(name)
+    if recorded is not None:
+        return recorded.before
+    return context.actual.timeouts.get(name, TIMEOUTS[name])
 
 
 def _was_there(context: Context, address: Address) -> bool:

@@ -88,6 +88,10 @@ _TITLES = {
     "unit_disable": "keep from being started at boot",
     "netfilter_load": "load the netfilter rules",
     "netfilter_remove": "remove the netfilter rules",
+    "ipvs_timeouts": "set IPVS's timeouts (tcp, tcp_fin, udp, and those before; 0: no change)",
+    "sync_stop": "stop the sync daemon",
+    "sync_start": "start the sync daemon",
+    "await_sync": "wait for the sync daemon",
     "give_back": "put back what stood at",
     "route_back": "put back the default route that led elsewhere than to",
 }
@@ -105,6 +109,8 @@ class Kind(StrEnum):
     NETFILTER = "netfilter rules"
     VIRTUAL_SERVICE = "virtual service"
     DESTINATION = "destination"
+    TIMEOUT = "IPVS timeout"
+    SYNC_DAEMON = "sync daemon"
     RECORD = "record"
 
 

@@ -204,6 +204,16 @@ IPV6_OFF = code(
     fix="Set net.ipv6.conf.INTERFACE.disable_ipv6 to 0, live and in sysctl.d; boot without ipv6.disable=1.",
     links=(_ARP,),
 )
+FOREIGN_SYNC = code(
+    "LVS540",
+    Severity.ERROR,
+    "A connection sync daemon that is not declared runs on a director.",
+    why="There is one of each kind on a host: it copies connections for somebody, or takes them from "
+    "somebody, and the declared one cannot run beside it.",
+    fix="See with `ipvsadm -L --daemon` what it is, and stop it with `ipvsadm --stop-daemon`, declare it "
+    "(`vrrp.sync_daemon`), or let `apply --adopt` make it as declared.",
+    links=("https://man7.org/linux/man-pages/man8/ipvsadm.8.html",),
+)
 TWO_HOLDERS = code(
     "LVS541",
     Severity.ERROR,

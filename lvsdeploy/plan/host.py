@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import bookkeeping, files, live, netfilter, network, sysctls, table, units
+from lvsdeploy.plan import bookkeeping, files, live, netfilter, network, settings, sysctls, table, units
 from lvsdeploy.plan.change import Change, HostPlan, Role
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *netfilter.changes(context),
         *units.unit_changes(context),
         *table.changes(context),
+        *settings.changes(context),
     ]
     written_down = bookkeeping.plan(context, changes)
     findings = (
@@ -32,6 +33,7 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *network.route_findings(context),
         *live.findings(context, role),
         *table.findings(context),
+        *settings.findings(context),
     )
     return HostPlan(
         context.host,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lvsdeploy.diagnostics import Finding
     from lvsdeploy.plan.context import Context
+    from lvsdeploy.state.sysctl import Value
 
 
 def changes(context: Context) -> Iterator[Change]:
@@ -98,7 +99,7 @@ def findings(context: Context) -> Iterator[Finding]:
             yield codes.UNREAD.finding(f"sysctl {key} could not be read", host=context.host)
 
 
-def _recorded(context: Context, key: str) -> int | None:
+def _recorded(context: Context, key: str) -> Value | None:
     recorded = context.record.sysctls.get(key)
     return None if recorded is None else recorded.value
 

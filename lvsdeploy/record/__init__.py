@@ -14,6 +14,7 @@ from lvsdeploy.record.record import (
     RecordedFile,
     RecordedRoute,
     RecordedSysctl,
+    RecordedTimeout,
     RecordedUnit,
     Stamp,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "RecordedFile",
     "RecordedRoute",
     "RecordedSysctl",
+    "RecordedTimeout",
     "RecordedUnit",
     "Stamp",
     "cluster_of",

@@ -11,8 +11,11 @@ from lvsdeploy.state.network import Address
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from lvsdeploy.state.sysctl import Value
+
 _LARGEST = 2**63 - 1
 _INTERFACE = re.compile(r"[\w.@:-]{1,15}", re.ASCII)
+_NUMBERS = re.compile(r"[0-9][0-9 ,-]{0,400}")
 
 
 def integer(value: Any) -> int:
@@ -20,6 +23,11 @@ def integer(value: Any) -> int:
     if type(value) is not int or abs(value) > _LARGEST:
         raise ValueError("not a whole number")
     return value
+
+
+def sysctl(value: Any) -> Value:
+    """A number, or several."""
+    return matching(_NUMBERS, value) if isinstance(value, str) else integer(value)
 
 
 def truth(value: Any) -> bool:

@@ -29,6 +29,7 @@ from lvsdeploy.state.ipvs import (
 )
 from lvsdeploy.state.netfilter import Firewall, Ruleset
 from lvsdeploy.state.network import Route
+from lvsdeploy.state.sync import SyncDaemon, SyncRole
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _PROGRAM = re.compile(r"[a-z][a-z0-9-]*")
 _OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*")
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
+_TIMEOUTS = frozenset({"tcp", "tcp_fin", "udp"})
 _MODES = 0o777
 SYSCTL = re.compile(r"net\.ipv4\.[^/\s]+|net\.ipv6\.conf\.[^/\s]+\.(?:forwarding|accept_ra)")
 
@@ -90,6 +93,10 @@ def dump_goal(goal: Goal) -> bytes:
         "routes": [[str(r.via) if r.via else None, r.interface, r.metric, r.version] for r in state.routes],
         "units": [[u.name, u.enabled, u.active] for u in state.units.values()],
         "table": None if table is None else [_service(service) for service in table.values()],
+        "timeouts": dict(state.timeouts),
+        "sync_daemons": None
+        if state.sync_daemons is None
+        else sorted(map(_daemon, state.sync_daemons), key=str),
         "netfilter": None if state.netfilter is None else _rules(state.netfilter),
         "hosts": dict(goal.hosts),
         "drained": [[d.real_server, d.service, d.since, d.by] for d in goal.drained],
@@ -132,14 +139,54 @@ def _load_state(data: Any) -> HostState:
         programs=frozenset(checked.matching(_PROGRAM, name) for name in data["programs"]),
         files={file.path: file for file in files},
         sysctls={
-            checked.matching(SYSCTL, key): checked.integer(value) for key, value in data["sysctls"].items()
+            checked.matching(SYSCTL, key): checked.sysctl(value) for key, value in data["sysctls"].items()
         },
         addresses=frozenset(checked.vip(address) for address in data["addresses"]),
         routes=tuple(_load_route(*words) for words in data["routes"]),
         units={unit.name: unit for unit in units},
         virtual_services=None if table is None else {service.key: service for service in table},
+        timeouts=load_timeouts(data.get("timeouts", {})),  # an earlier version had neither
+        sync_daemons=_load_daemons(data.get("sync_daemons")),
         netfilter=_load_rules(data.get("netfilter")),  # an earlier version had none
     )
+
+
+def load_timeouts(data: Any) -> dict[str, int]:
+    """IPVS's timeouts by name."""
+    return {checked.one_of(_TIMEOUTS, name): checked.integer(seconds) for name, seconds in data.items()}
+
+
+def _daemon(daemon: SyncDaemon) -> list[Any]:
+    return [
+        daemon.interface,
+        daemon.syncid,
+        daemon.role,
+        None if daemon.follows is None else str(daemon.follows),
+        daemon.max_length,
+        None if daemon.group is None else str(daemon.group),
+        daemon.port,
+        daemon.ttl,
+    ]
+
+
+def _load_daemons(data: Any) -> frozenset[SyncDaemon] | None:
+    if data is None:
+        return None
+    found = set()
+    for interface, syncid, role, follows, max_length, group, port, ttl in data:
+        found.add(
+            SyncDaemon(
+                checked.matching(_INTERFACE, interface),
+                checked.integer(syncid),
+                None if role is None else SyncRole(role),
+                None if follows is None else ip_address(checked.text(follows)),
+                None if max_length is None else checked.integer(max_length),
+                None if group is None else ip_address(checked.text(group)),
+                None if port is None else checked.integer(port),
+                None if ttl is None else checked.integer(ttl),
+            )
+        )
+    return frozenset(found)
 
 
 def _load_file(data: Any) -> File:

@@ -19,6 +19,7 @@ from lvsdeploy.record.record import (
     RecordedFile,
     RecordedRoute,
     RecordedSysctl,
+    RecordedTimeout,
     RecordedUnit,
     Stamp,
 )
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lvsdeploy.state.ipvs import ServiceKey
+    from lvsdeploy.state.sysctl import Value
 
 FORMAT = 2
 _PUBLIC, _PRIVATE = 0o644, 0o600
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ROUTE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*")
+_TIMEOUT = re.compile(r"tcp|tcp_fin|udp")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 
@@ -43,7 +46,7 @@ def manifest_of(record: Record, *, secret: bool) -> File:
 
     The digest of a file with a short secret tells the secret to whoever tries all of them.
     """
-    data = {
+    data: dict[str, object] = {
         "format": FORMAT,
         "cluster": record.cluster,
         "files": {p: {"sha256": f.sha256, "before": f.before} for p, f in record.files.items()},
@@ -72,6 +75,8 @@ def manifest_of(record: Record, *, secret: bool) -> File:
             for entry in record.history[-KEPT:]
         ],
     }
+    if record.timeouts:
+        data["timeouts"] = {n: {"value": t.value, "before": t.before} for n, t in record.timeouts.items()}
     # The probe reads this layout line by line.
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     return File(manifest_path(record.cluster), text.encode(), mode=_PRIVATE if secret else _PUBLIC)
@@ -119,9 +124,15 @@ def _record(manifest: File, data: Any) -> Record:
         folders=tuple(checked.one_of(parents, path) for path in data["folders"]),
         sysctls={
             checked.matching(SYSCTL, key): RecordedSysctl(
-                checked.integer(sysctl["value"]), _maybe_integer(sysctl["before"])
+                checked.sysctl(sysctl["value"]), _maybe_sysctl(sysctl["before"])
             )
             for key, sysctl in data["sysctls"].items()
+        },
+        timeouts={
+            checked.matching(_TIMEOUT, name): RecordedTimeout(
+                checked.integer(timeout["value"]), checked.integer(timeout["before"])
+            )
+            for name, timeout in data.get("timeouts", {}).items()
         },
         addresses={
             checked.vip(address): checked.truth(found) for address, found in data["addresses"].items()
@@ -180,8 +191,8 @@ def _maybe_digest(value: Any) -> str | None:
     return None if value is None else checked.matching(_SHA256, value)
 
 
-def _maybe_integer(value: Any) -> int | None:
-    return None if value is None else checked.integer(value)
+def _maybe_sysctl(value: Any) -> Value | None:
+    return None if value is None else checked.sysctl(value)
 
 
 def _words(items: Iterable[tuple[Any, Any]]) -> dict[str, str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lvsdeploy.record.goal import Drained
     from lvsdeploy.state.ipvs import ServiceKey
     from lvsdeploy.state.network import Address
+    from lvsdeploy.state.sysctl import Value
 
 KEPT = 10
 """So many applies are remembered, and can be gone back to."""
@@ -51,8 +52,16 @@ class RecordedFile:
 class RecordedSysctl:
     """A value of ours, and the raw one before (None: there was no such key)."""
 
+    value: Value
+    before: Value | None = None
+
+
+@dataclass(frozen=True)
+class RecordedTimeout:
+    """A timeout of IPVS of ours, and the one before, in seconds."""
+
     value: int
-    before: int | None = None
+    before: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ class Record:
     files: Mapping[str, RecordedFile] = field(default_factory=dict)
     folders: tuple[str, ...] = ()  # made by us, sorted
     sysctls: Mapping[str, RecordedSysctl] = field(default_factory=dict)
+    timeouts: Mapping[str, RecordedTimeout] = field(default_factory=dict)  # IPVS's, by name
     addresses: Mapping[Address, bool] = field(default_factory=dict)  # -> was it there before us
     routes: tuple[RecordedRoute, ...] = ()  # of IPv4, of IPv6
     units: Mapping[str, RecordedUnit] = field(default_factory=dict)
@@ -117,6 +127,5 @@ class Record:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
-        return not (
-            self.files or self.sysctls or self.addresses or self.units or self.routes or self.services
-        )
+        ours = (self.files, self.sysctls, self.timeouts, self.addresses, self.units, self.routes, self.services)
+        return not any(ours)

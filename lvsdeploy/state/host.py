@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
     from lvsdeploy.state.netfilter import Ruleset
     from lvsdeploy.state.network import Address, Route
+    from lvsdeploy.state.sync import SyncDaemon
+    from lvsdeploy.state.sysctl import Value
     from lvsdeploy.state.unit import Unit
 
 
@@ -27,11 +29,13 @@ class HostState:
 
     programs: frozenset[str] = frozenset()
     files: Mapping[str, File] = field(default_factory=dict)  # by path
-    sysctls: Mapping[str, int] = field(default_factory=dict)  # raw values by dotted key
+    sysctls: Mapping[str, Value] = field(default_factory=dict)  # raw values by dotted key
     addresses: frozenset[Address] = frozenset()
     routes: tuple[Route, ...] = ()  # default routes, of each family the preferred one first
     units: Mapping[str, Unit] = field(default_factory=dict)  # by name
     virtual_services: Mapping[ServiceKey, VirtualService] | None = None
+    timeouts: Mapping[str, int] = field(default_factory=dict)  # IPVS's, in seconds: tcp, tcp_fin, udp
+    sync_daemons: frozenset[SyncDaemon] | None = None  # None: nobody looked, or they are nobody's business
     netfilter: Ruleset | None = None  # the cluster's own rules, whole; None: none of its
 
     def runs(self, unit: str) -> bool:

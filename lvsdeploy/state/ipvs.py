@@ -21,6 +21,11 @@ LARGEST_PORT = 65535
 LARGEST_MARK = 2**32 - 1
 
 
+TIMEOUTS = {"tcp": 900, "tcp_fin": 120, "udp": 300}
+"""How long the kernel remembers idle connections by itself, in seconds, in ipvsadm's order
+(net/netfilter/ipvs/ip_vs_proto_tcp.c and _udp.c)."""
+
+
 class Forwarding(StrEnum):
     """How packets reach a destination, by ipvsadm's flag."""
 

@@ -11,12 +11,15 @@ Of IPv6 no such names are among those that matter here: each value stands for it
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PER_INTERFACE = re.compile(r"net\.(?P<family>ipv[46])\.conf\.(?P<interface>[^/]+)\.(?P<name>[a-z0-9_]+)\Z")
+
+Value: TypeAlias = int | str
+"""A number, or, where the kernel has several in one sysctl, its text with single spaces: `3 50`."""
 
 MAX_OF_ALL = frozenset({"arp_ignore", "arp_announce", "rp_filter"})
 OR_OF_ALL = frozenset({"send_redirects"})
@@ -25,8 +28,40 @@ COMBINED = MAX_OF_ALL | OR_OF_ALL
 
 
 _OF_IPVS = "net.ipv4.vs."
-IPVS = {"expire_nodest_conn": 0, "backup_only": 0, "conn_reuse_mode": 1, "conntrack": 0}
-"""Sysctls of the module ip_vs, which exist only once it is loaded, and what they are then."""
+IPVS: Mapping[str, Value] = {
+    "am_droprate": 10,
+    "amemthresh": 1024,
+    "backup_only": 0,
+    "cache_bypass": 0,
+    "conn_reuse_mode": 1,
+    "conntrack": 0,
+    "drop_entry": 0,
+    "drop_packet": 0,
+    "est_nice": 0,
+    "expire_nodest_conn": 0,
+    "expire_quiescent_template": 0,
+    "ignore_tunneled": 0,
+    "nat_icmp_send": 0,
+    "pmtu_disc": 1,
+    "run_estimation": 1,
+    "schedule_icmp": 0,
+    "secure_tcp": 0,
+    "sloppy_sctp": 0,
+    "sloppy_tcp": 0,
+    "snat_reroute": 1,
+    "sync_persist_mode": 0,
+    "sync_ports": 1,
+    "sync_refresh_period": 0,
+    "sync_retries": 0,
+    "sync_sock_size": 0,
+    "sync_threshold": "3 50",
+    "sync_version": 1,
+}
+"""Sysctls of the module ip_vs, which exist only once it is loaded, and what they are then.
+
+`sync_qlen_max` depends on the machine's memory, `est_cpulist` on its CPUs.
+https://github.com/torvalds/linux/blob/v6.1/net/netfilter/ipvs/ip_vs_ctl.c (ip_vs_control_net_init_sysctl)
+"""
 
 
 def of_ipvs(key: str) -> bool:
@@ -64,17 +99,17 @@ def in_file(key: str) -> str:
     return key if parts is None or "." not in parts[0] else path_of(key).removeprefix("/proc/sys/")
 
 
-def effective(sysctls: Mapping[str, int], key: str) -> int | None:
+def effective(sysctls: Mapping[str, Value], key: str) -> Value | None:
     """The value of `key` as it takes effect, None when the host has no such key.
 
     `conf.all.*` and keys outside `conf` are as they stand.
     """
     own = sysctls.get(key)
     parts = split(key)
-    if own is None or parts is None:
+    if parts is None or not isinstance(own, int):
         return own
     interface, name = parts
     everywhere = sysctls.get(conf("all", name))
-    if interface in ("all", "default") or name not in COMBINED or everywhere is None:
+    if interface in ("all", "default") or name not in COMBINED or not isinstance(everywhere, int):
         return own
     return max(own, everywhere)

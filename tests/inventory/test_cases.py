@@ -51,5 +51,4 @@ def test_findings_show_their_line() -> None:
 
 def test_the_whole_contract_is_known() -> None:
     """Nothing of the contract is refused but what is not built yet."""
-    codes = {f.code for f in findings_of(CASES / "bad" / "whole.yaml") if f.is_error}
-    assert codes == {"LVS905"}
+    assert not [f for f in findings_of(CASES / "good" / "whole.yaml") if f.is_error]

@@ -78,7 +78,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
     max_leaves=20,
 )
-WHOLE = (CASES / "bad" / "whole.yaml").read_text(encoding="utf-8")
+WHOLE = (CASES / "good" / "whole.yaml").read_text(encoding="utf-8")
 
 
 def outcome(path: Path) -> Loaded | InventoryInvalid:

@@ -577,7 +577,6 @@ RULES = {
         BY_HAND + NAT + service("port: 80, mode: nat"),
     ),
     "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
-    "LVS905": ("vrrp: {sync_daemon: {interface: eth0}}\n", "vrrp: {}\n"),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
 ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema

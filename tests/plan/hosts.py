@@ -18,6 +18,7 @@ from lvsdeploy.record import Entry, Goal, Stamp, cluster_of, manifest_of, manife
 from lvsdeploy.state.facts import Facts, PackageManager, ServiceManager
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
+from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import conf
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.change import Change, HostPlan, Step
     from lvsdeploy.record import Drained
     from lvsdeploy.state.network import Route
+    from lvsdeploy.state.sync import SyncDaemon
 
 CONF = "/etc/keepalived/keepalived.conf"
 SYSCTL_D = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
@@ -97,6 +99,7 @@ def fresh(cluster: Cluster, host: str) -> HostState:
         ),
         routes=routes("default via 192.0.2.1 dev eth0 proto static"),
         virtual_services={} if isinstance(declared, Director) else None,
+        sync_daemons=frozenset() if isinstance(declared, Director) else None,
     )
 
 
@@ -155,9 +158,19 @@ def converged(
         routes=routes(*(_default(route) for route in desired.routes)) or actual.routes,
         units=dict(desired.units),
         virtual_services=desired.virtual_services,
+        timeouts={**TIMEOUTS, **desired.timeouts} if desired.timeouts else {},
+        sync_daemons=running(desired, actual),
         netfilter=desired.netfilter,
     )
     return seen(cluster, host, state, facts, drained=drained)
+
+
+def running(desired: HostState, actual: HostState) -> frozenset[SyncDaemon] | None:
+    """The sync daemons of a host with these addresses."""
+    if desired.sync_daemons is None:
+        return None
+    addresses = {address.address.ip for address in actual.addresses}
+    return frozenset(daemon.on_host_with(addresses) for daemon in desired.sync_daemons)
 
 
 def _default(route: Route) -> str:

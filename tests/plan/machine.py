@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from lvsdeploy.observe import network
 from lvsdeploy.state import nft
 from lvsdeploy.state.file import File, FileKind
+from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.network import Address
+from lvsdeploy.state.sync import SyncDaemon, SyncRole
 from lvsdeploy.state.sysctl import IPVS, ipvs
 from lvsdeploy.state.unit import Unit
 from tests.plan import ipvsadm
@@ -135,8 +137,9 @@ class Machine:
         else:
             key = path.removeprefix("/proc/sys/").replace("/", ".")
         assert key in self.state.sysctls
-        self._change(sysctls={**self.state.sysctls, key: int(value)})
-        self._shows_vips |= key == "net.ipv4.conf.all.arp_ignore" and not int(value)
+        wanted = int(value) if value.isdigit() else value
+        self._change(sysctls={**self.state.sysctls, key: wanted})
+        self._shows_vips |= key == "net.ipv4.conf.all.arp_ignore" and not wanted
 
     def _sysctl_of_module(self, module: str, path: str, value: str) -> None:
         assert module == "ip_vs"
@@ -262,6 +265,36 @@ class Machine:
     def _await_table(self) -> None: ...
 
     def _table_back(self) -> None: ...
+
+    def _ipvs_timeouts(self, *words: str) -> None:
+        now = {**TIMEOUTS, **self.state.timeouts}
+        assert [int(word) for word in words[3:]] == [now[n] if int(w) else 0 for n, w in zip(now, words)]
+        given = {name: int(word) for name, word in zip(TIMEOUTS, words) if int(word)}
+        self._change(timeouts={**now, **given})
+
+    def _sync_start(self, role: str, *words: str) -> None:
+        values = dict(zip(words[::2], words[1::2], strict=True))
+        daemon = SyncDaemon(
+            values.pop("--mcast-interface"),
+            int(values.pop("--syncid")),
+            SyncRole(role),
+            max_length=int(values.pop("--sync-maxlen", 0)) or None,
+            group=ip_address(values.pop("--mcast-group")) if "--mcast-group" in values else None,
+            port=int(values.pop("--mcast-port", 0)) or None,
+            ttl=int(values.pop("--mcast-ttl", 0)) or None,
+        )
+        assert not values
+        running = self.state.sync_daemons or frozenset()
+        assert role not in {there.role for there in running}
+        self._change(sync_daemons=running | {daemon})
+
+    def _sync_stop(self, role: str, *words: str) -> None:
+        (there,) = (daemon for daemon in self.state.sync_daemons or () if daemon.role == role)
+        assert there.options() == words
+        self._change(sync_daemons=(self.state.sync_daemons or frozenset()) - {there})
+
+    def _await_sync(self, _role: str, _interface: str, _syncid: str) -> None:
+        """It does not come: then it is started when the host was read again."""
 
     def _quiesce(self, service: str, destination: str, *words: str) -> None:
         assert not self._quiet

@@ -14,6 +14,7 @@ from lvsdeploy.record import RecordedRoute
 from lvsdeploy.state.file import File
 from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 from lvsdeploy.state.network import Route
+from lvsdeploy.state.sync import SyncDaemon, SyncRole
 from lvsdeploy.state.unit import Unit
 from tests.desired import clusters
 from tests.plan.hosts import (
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 SHOP, API = clusters.smallest(), clusters.nat_two_directors()
 MARKS = clusters.marks()
+ACTIVE = clusters.active_active()
+OTHER_DAEMONS = frozenset(SyncDaemon("eth9", 9, role) for role in SyncRole)
 FEWER_MARKS = replace(MARKS, services=MARKS.services[1:])
 VIP = on("lo", "192.0.2.50/32")
 KEY, UNKNOWN = (ServiceKey(Protocol.TCP, "192.0.2.50", 80), ServiceKey(Protocol.UDP, "192.0.2.9", 53))
@@ -131,6 +134,23 @@ REASONS: list[tuple[Kind, Action, Reason, Callable[[], Context]]] = [
     (Kind.SYSCTL, Action.UPDATE, DECLARED, lambda: declared_anew(lvs(), ALSO_NAT)),
     (Kind.SYSCTL, Action.UPDATE, DRIFT, lambda: sysctl(web(), 0)),
     (Kind.SYSCTL, Action.UPDATE, LEFT_OVER, lambda: given_up(web())),
+    # timeouts and sync daemons
+    (Kind.TIMEOUT, Action.UPDATE, NEW, lambda: untouched(ACTIVE, "lvs1")),
+    (Kind.TIMEOUT, Action.UPDATE, DECLARED, lambda: declared_anew(lvs(), ACTIVE)),
+    (Kind.TIMEOUT, Action.UPDATE, DRIFT, lambda: changed(lvs(ACTIVE), timeouts={"udp": 300})),
+    (Kind.TIMEOUT, Action.UPDATE, LEFT_OVER, lambda: given_up(lvs(ACTIVE))),
+    (Kind.SYNC_DAEMON, Action.CREATE, NEW, lambda: untouched(ACTIVE, "lvs1")),
+    (Kind.SYNC_DAEMON, Action.CREATE, DECLARED, lambda: declared_anew(lvs(), ACTIVE)),
+    (Kind.SYNC_DAEMON, Action.CREATE, DRIFT, lambda: changed(lvs(ACTIVE), sync_daemons=frozenset())),
+    (Kind.SYNC_DAEMON, Action.UPDATE, DRIFT, lambda: changed(lvs(ACTIVE), sync_daemons=OTHER_DAEMONS)),
+    (Kind.SYNC_DAEMON, Action.DELETE, DRIFT, lambda: changed(lvs(), sync_daemons=OTHER_DAEMONS)),
+    (Kind.SYNC_DAEMON, Action.DELETE, LEFT_OVER, lambda: declared_anew(lvs(ACTIVE), SHOP)),
+    (
+        Kind.SYNC_DAEMON,
+        Action.DELETE,
+        FOREIGN,
+        lambda: replace(changed(untouched(SHOP, "lvs1"), sync_daemons=OTHER_DAEMONS), adopt=True),
+    ),
     # addresses
     (Kind.ADDRESS, Action.CREATE, NEW, lambda: untouched(SHOP, "web1")),
     (Kind.ADDRESS, Action.CREATE, DECLARED, lambda: declared_anew(web(), ANOTHER_VIP)),
@@ -278,6 +298,7 @@ def test_every_kind_has_every_reason_that_it_can_have() -> None:
         Kind.NETFILTER: {FOREIGN},  # the table, or the chains, are ours by their names
         Kind.SYSCTL: {FOREIGN},  # a value has no writer
         Kind.ROUTE: {FOREIGN},
+        Kind.TIMEOUT: {FOREIGN},
         Kind.UNIT: {FOREIGN},
         Kind.DESTINATION: {NEW},  # comes with its service
         Kind.RECORD: set(),

@@ -34,19 +34,6 @@ def tunnelling(context: Context) -> Iterator[Hit]:
             yield Hit(path, f"'{service.name}' has mode tun, which is not built yet")
 
 
-@rule(
-    "LVS905",
-    Severity.ERROR,
-    "The connection sync daemon is not built yet.",
-    why=_WHY,
-    fix="Leave `sync_daemon` out: connections break at a failover, and clients connect anew.",
-    example="vrrp: {sync_daemon: {interface: eth0, syncid: 51}}",
-)
-def sync_daemon(context: Context) -> Iterator[Hit]:
-    if context.written("vrrp", "sync_daemon"):
-        yield Hit(("vrrp", "sync_daemon"), "sync_daemon is not built yet")
-
-
 def _mappings(section: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The entries of a section that are mappings: the data may be anything."""
     if isinstance(section, dict):
