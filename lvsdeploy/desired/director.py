@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
-from lvsdeploy.desired.roles import is_localnode, nat_in_use
+from lvsdeploy.desired.roles import nat_in_use
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
 from lvsdeploy.desired.templates import words
 from lvsdeploy.desired.vrrp import sync_daemons
@@ -112,8 +112,8 @@ def _balancing(cluster: Cluster) -> dict[str, Value]:
     # The director remembers a closed connection for two minutes. To a new one from the same client's port
     # it would hold: the packet would go to a real server that is no more, and be dropped.
     sysctls: dict[str, Value] = {_NO_DESTINATION: 1}
-    # In DR and TUN it sees no FIN of a real server, so such connections are in FIN_WAIT: only mode 3 schedules
-    # them anew; otherwise clients that use few ports do not see a changed weight.
+    # In DR and TUN it sees no FIN of a real server: such connections are in FIN_WAIT, which mode 3 alone
+    # schedules anew; otherwise clients that use few ports do not see a changed weight.
     if any(service.mode is not ForwardingMethod.NAT for service in cluster.services):
         sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
     sysctls |= {ipvs(need.name): need.value for need in needed_sysctls(cluster)}

@@ -112,7 +112,7 @@ def _daemons(context: Context) -> Iterator[Change]:
 
 def _starting(context: Context, declared: SyncDaemon, now: SyncDaemon | None) -> tuple[Step, ...]:
     role = _role(declared).value
-    if not _keepalived_has_it(context):
+    if not _is_ours_to_start(context):
         # It starts it when it starts, or reloads; what is still missing then is seen when the host is read.
         return (Step(Phase.SETTLE, ("await_sync", role, declared.interface, str(declared.syncid))),)
     stop = () if now is None else (Step(Phase.TABLE, ("sync_stop", role, *now.options())),)
@@ -135,8 +135,8 @@ def _as_backup(role: SyncRole) -> str:
     return "the director is BACKUP" if role is SyncRole.MASTER else "the director is MASTER"
 
 
-def _keepalived_has_it(context: Context) -> bool:
-    """Whether keepalived runs, with the configuration that is declared, as far as the file tells."""
+def _is_ours_to_start(context: Context) -> bool:
+    """Whether no keepalived is about to start it: with its configuration as declared it runs already."""
     wanted = context.desired.files.get(KEEPALIVED_CONF)
     there = context.actual.files.get(KEEPALIVED_CONF)
     if wanted is None:

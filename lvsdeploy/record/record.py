@@ -127,5 +127,13 @@ class Record:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
-        ours = (self.files, self.sysctls, self.timeouts, self.addresses, self.units, self.routes, self.services)
+        ours = (
+            self.files,
+            self.sysctls,
+            self.timeouts,
+            self.addresses,
+            self.units,
+            self.routes,
+            self.services,
+        )
         return not any(ours)

@@ -268,8 +268,10 @@ class Machine:
 
     def _ipvs_timeouts(self, *words: str) -> None:
         now = {**TIMEOUTS, **self.state.timeouts}
-        assert [int(word) for word in words[3:]] == [now[n] if int(w) else 0 for n, w in zip(now, words)]
-        given = {name: int(word) for name, word in zip(TIMEOUTS, words) if int(word)}
+        assert [int(word) for word in words[3:]] == [
+            now[n] if int(w) else 0 for n, w in zip(now, words[:3], strict=True)
+        ]
+        given = {name: int(word) for name, word in zip(TIMEOUTS, words[:3], strict=True) if int(word)}
         self._change(timeouts={**now, **given})
 
     def _sync_start(self, role: str, *words: str) -> None:

@@ -6,15 +6,14 @@ its rule goes, and its code is not used again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
+    from collections.abc import Iterator
 
 _WHY = "This version of lvsdeploy does not build it; ignoring it would leave a cluster other than declared."
 
@@ -32,11 +31,3 @@ def tunnelling(context: Context) -> Iterator[Hit]:
         if service.mode is ForwardingMethod.TUN:
             path = context.place_of(service, "mode")
             yield Hit(path, f"'{service.name}' has mode tun, which is not built yet")
-
-
-def _mappings(section: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The entries of a section that are mappings: the data may be anything."""
-    if isinstance(section, dict):
-        for name, entry in section.items():
-            if isinstance(entry, dict):
-                yield name, entry
