@@ -13,7 +13,15 @@ from lvsdeploy.desired.paths import rules_path
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state import iptables, nft
-from lvsdeploy.state.netfilter import ClampMss, Firewall, Mark, Masquerade, chain_name, table_name
+from lvsdeploy.state.netfilter import (
+    ClampMss,
+    Firewall,
+    Mark,
+    Masquerade,
+    chain_name,
+    grouped,
+    table_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,12 +69,17 @@ def _name(context: Context, program: Firewall) -> str:
 
 
 def _detail(wanted: Ruleset, there: Ruleset) -> str:
-    parts = [f"missing: {rule}" for rule in there.lacks(wanted)]
-    parts += [f"not declared: {rule}" for rule in wanted.lacks(there)]
+    parts = [f"missing: {rule}" for rule in _told(there.lacks(wanted))]
+    parts += [f"not declared: {rule}" for rule in _told(wanted.lacks(there))]
     parts += [f"not ours: `{line}`" for line in there.strange]
     if wanted.program is not there.program:
         parts.append(f"loaded with {there.program}")
     return "; ".join(parts)
+
+
+def _told(rules: Sequence[Rule]) -> Iterator[str]:
+    yield from map(str, grouped(rule for rule in rules if isinstance(rule, Mark)))
+    yield from (str(rule) for rule in rules if not isinstance(rule, Mark))
 
 
 def _steps(context: Context, wanted: Ruleset, there: Ruleset | None) -> Iterator[Step]:

@@ -23,8 +23,10 @@ from lvsdeploy.state.netfilter import (
     Mark,
     Masquerade,
     Ruleset,
-    address_of,
+    grouped,
     number,
+    read_addresses,
+    read_marks,
     read_ports,
     shown,
 )
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address, IPv6Address
 
-    from lvsdeploy.state.netfilter import Rule
+    from lvsdeploy.state.netfilter import MarkGroup, Rule
 
 PROGRAMS = {IPV4: "iptables", IPV6: "ip6tables"}
 _CHAINS: dict[type[Rule], tuple[str, str, str]] = {
@@ -46,7 +48,8 @@ _SLOTS = 15
 """Ports that one match of `multiport` takes; a range counts twice (XT_MULTI_PORTS in xt_multiport.h)."""
 
 _MARK = re.compile(
-    r"-d (\S+) -p (tcp|udp|sctp)(?: -m multiport --dports ([0-9:,]+)| -m \2 --dport ([0-9:]+))?"
+    r"(?:-d (\S+) )?-p (tcp|udp|sctp)(?: -m iprange --dst-range (\S+))?"
+    r"(?: -m multiport --dports ([0-9:,]+)| -m \2 --dport ([0-9:]+))?"
     r" -j MARK --set-xmark (0x[0-9a-f]{1,8})/0xffffffff"
 )
 _MASQUERADE = re.compile(r"-s (\S+) -m conntrack --ctorigdst (\S+) -j MASQUERADE")
@@ -63,32 +66,46 @@ def render(name: str, rules: Ruleset, version: int) -> str:
         heads, found = [], []
         for kind, (where, hook, ending) in _CHAINS.items():
             chain = f"{name}-{ending}"
-            mine = [r for r in rules.rules if isinstance(r, kind) and address_of(r).version == version]
-            if where == table and mine:
+            mine = _texts(rules, kind, version) if where == table else []
+            if mine:
                 heads.append(f":{chain} - [0:0]")
                 found.append(f"-A {hook} -j {chain}")
-                found += [f"-A {chain} {words}" for rule in mine for words in _words(rule)]
+                found += [f"-A {chain} {words}" for words in mine]
         if heads:
             lines += [f"*{table}", *heads, *found, "COMMIT"]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _words(rule: Rule) -> Iterator[str]:
-    prefix = address_of(rule).max_prefixlen
+def _texts(rules: Ruleset, kind: type[Rule], version: int) -> list[str]:
+    if kind is Mark:
+        groups = (group for group in grouped(rules.marks) if group.version == version)
+        return [text for group in groups for text in _marking(group)]
+    others = rules.masquerades if kind is Masquerade else rules.clamps
+    return [_words(rule) for rule in others if rule.vip.version == version]
+
+
+def _marking(group: MarkGroup) -> Iterator[str]:
+    """A line for each range of addresses, and for as many ports as fit."""
+    action = f"-j MARK --set-xmark {group.mark:#x}/0xffffffff"
+    for first, last in group.ranges:
+        alone = f"-d {first}/{first.max_prefixlen} " if first == last else ""
+        several = f" -m iprange --dst-range {first}-{last}" if first != last else ""
+        for ports in _matches(group):
+            yield f"{alone}-p {group.protocol}{several}{ports} {action}"
+
+
+def _words(rule: Masquerade | ClampMss) -> str:
     match rule:
-        case Mark():
-            for ports in _matches(rule):
-                mark = f"{rule.mark:#x}/0xffffffff"
-                yield f"-d {rule.address}/{prefix} -p {rule.protocol}{ports} -j MARK --set-xmark {mark}"
         case Masquerade():
-            yield f"-s {rule.clients} -m conntrack --ctorigdst {rule.vip} -j MASQUERADE"
+            return f"-s {rule.clients} -m conntrack --ctorigdst {rule.vip} -j MASQUERADE"
         case ClampMss():
             flags = "--tcp-flags SYN,RST SYN"
-            yield f"-s {rule.vip}/{prefix} -p tcp -m tcp {flags} -j TCPMSS --set-mss {rule.mss}"
+            vip = f"{rule.vip}/{rule.vip.max_prefixlen}"
+            return f"-s {vip} -p tcp -m tcp {flags} -j TCPMSS --set-mss {rule.mss}"
 
 
-def _matches(rule: Mark) -> Iterator[str]:
-    """The matches that find a mark's ports: one for as many as fit."""
+def _matches(rule: MarkGroup) -> Iterator[str]:
+    """The matches that find the ports: one for as many as fit."""
     group: list[tuple[int, int]] = []
     for ports in rule.ports:
         if _slots([*group, ports]) > _SLOTS:
@@ -102,7 +119,7 @@ def _slots(group: list[tuple[int, int]]) -> int:
     return sum(1 if first == last else 2 for first, last in group)
 
 
-def _match(rule: Mark, group: list[tuple[int, int]]) -> str:
+def _match(rule: MarkGroup, group: list[tuple[int, int]]) -> str:
     if not group:
         return ""
     ports = [shown(ports, ":") for ports in group]
@@ -152,11 +169,10 @@ class _Reader:
         self.strange += [f"no jump to {chain}" for chain in sorted(declared - jumped)]
 
     def _rule(self, table: str, chain: str, words: str) -> None:
-        rule = _rule(words)
-        if rule is None or (table, chain) != _place(self.name, rule):
+        rules = _rules(words)
+        if not rules or (table, chain) != _place(self.name, rules[0]):
             self.strange.append(f"-A {chain} {words}")
-        else:
-            self.rules.append(rule)
+        self.rules += rules
 
 
 def _place(name: str, rule: Rule) -> tuple[str, str]:
@@ -169,20 +185,23 @@ def _target(words: str) -> str:
     return found[1] if found else ""
 
 
-def _rule(words: str) -> Rule | None:
-    """The rule of a line's words; None for what lvsdeploy does not write."""
+def _rules(words: str) -> list[Rule]:
+    """The rules of a line's words; none for what lvsdeploy does not write."""
     try:
         if found := _MARK.fullmatch(words):
-            address, protocol, several, one, mark = found.groups()
+            address, protocol, addresses, several, one, mark = found.groups()
+            if bool(address) is bool(addresses):
+                return []
             ports = tuple(read_ports(word, ":") for word in (several or one or "").split(",") if word)
-            return Mark(_host(address), Protocol(protocol), ports, int(mark, 16))
+            ranges = (read_addresses(addresses or address),)
+            return read_marks(ranges, Protocol(protocol), ports, int(mark, 16))
         if found := _MASQUERADE.fullmatch(words):
-            return Masquerade(_host(found[2]), ip_network(found[1]))
+            return [Masquerade(_host(found[2]), ip_network(found[1]))]
         if found := _CLAMP.fullmatch(words):
-            return ClampMss(_host(found[1]), number(found[2], 65535))
+            return [ClampMss(_host(found[1]), number(found[2], 65535))]
     except ValueError:
         pass
-    return None
+    return []
 
 
 def _host(text: str) -> IPv4Address | IPv6Address:

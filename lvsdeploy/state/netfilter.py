@@ -9,10 +9,14 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.model import IPV4
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Network, IPv6Network
 
     from lvsdeploy.inventory.model import IPAddress, Protocol
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     IPNetwork = IPv4Network | IPv6Network
 
 LAST_PORT = 65535
+MOST_ADDRESSES = 65536
+"""So many addresses of one rule are believed: what a host shows may be anything."""
 _LONGEST = 24
 """A chain's name has 28 characters at most (XT_EXTENSION_MAXNAMELEN, x_tables.h), and ours has an ending."""
 
@@ -44,8 +50,7 @@ class Mark:
     mark: int
 
     def __str__(self) -> str:
-        ports = ", ".join(map(shown, self.ports)) or "all"
-        return f"mark {self.mark} for {self.protocol} to {self.address}, ports {ports}"
+        return str(MarkGroup(((self.address, self.address),), self.protocol, self.ports, self.mark))
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ class Ruleset:
             tuple(
                 Mark(address, protocol, ports, mark)
                 for (mark, address, protocol), ports in sorted(
-                    marks.items(), key=lambda item: (item[0][0], _order(item[0][1]), item[0][2])
+                    marks.items(),
+                    key=lambda item: (item[0][0], item[0][1].version, item[0][2], item[1], int(item[0][1])),
                 )
             ),
             tuple(
@@ -145,13 +151,66 @@ def address_of(rule: Rule) -> IPAddress:
 
 def joined(ports: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Port ranges, sorted, those that meet joined; () for all ports."""
+    found = _joined(ports)
+    return () if found == [(0, LAST_PORT)] else tuple(found)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
-    for first, last in sorted(ports):
+    for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
             found[-1] = (found[-1][0], max(found[-1][1], last))
         else:
             found.append((first, last))
-    return () if found == [(0, LAST_PORT)] else tuple(found)
+    return found
+
+
+@dataclass(frozen=True)
+class MarkGroup:
+    """Marks that differ in their address alone, as one rule: a packet meets few rules, however many the VIPs.
+
+    `ranges` of addresses are (first, last), sorted and apart from each other.
+    """
+
+    ranges: tuple[tuple[IPAddress, IPAddress], ...]
+    protocol: Protocol
+    ports: tuple[tuple[int, int], ...]
+    mark: int
+
+    def __str__(self) -> str:
+        addresses = [str(first) if first == last else f"{first}-{last}" for first, last in self.ranges]
+        ports = ", ".join(map(shown, self.ports)) or "all"
+        return f"mark {self.mark} for {self.protocol} to {', '.join(addresses)}, ports {ports}"
+
+    @property
+    def version(self) -> int:
+        """The address family, 4 or 6."""
+        return self.ranges[0][0].version
+
+    def marks(self) -> Iterator[Mark]:
+        """A mark for each address."""
+        for first, last in self.ranges:
+            for number in range(int(first), int(last) + 1):
+                yield Mark(type(first)(number), self.protocol, self.ports, self.mark)
+
+    @property
+    def size(self) -> int:
+        """How many addresses there are."""
+        return sum(int(last) - int(first) + 1 for first, last in self.ranges)
+
+
+def _but_address(mark: Mark) -> tuple[int, Protocol, tuple[tuple[int, int], ...], int]:
+    return mark.address.version, mark.protocol, mark.ports, mark.mark
+
+
+def grouped(marks: Iterable[Mark]) -> Iterator[MarkGroup]:
+    """Marks that stand beside each other and go together, in their order."""
+    for (version, *_), several in groupby(marks, _but_address):
+        same = list(several)
+        kind = IPv4Address if version == IPV4 else IPv6Address
+        numbers = _joined({(int(mark.address), int(mark.address)) for mark in same})
+        ranges = tuple((kind(first), kind(last)) for first, last in numbers)
+        yield MarkGroup(ranges, same[0].protocol, same[0].ports, same[0].mark)
 
 
 def shown(ports: tuple[int, int], between: str = "-") -> str:
@@ -167,6 +226,31 @@ def read_ports(text: str, between: str = "-") -> tuple[int, int]:
     if ports[0] > ports[1]:
         raise ValueError(text)
     return ports
+
+
+def read_addresses(text: str) -> tuple[IPAddress, IPAddress]:
+    """(first, last) of an address, a range `A-B` or a prefix `A/N`. ValueError for anything else."""
+    first, found, last = text.strip().partition("-")
+    if not found:
+        network = ip_network(first)
+        return network[0], network[-1]
+    ends = ip_address(first), ip_address(last)
+    if ends[0].version != ends[1].version or int(ends[0]) > int(ends[1]):
+        raise ValueError(text)
+    return ends
+
+
+def read_marks(
+    ranges: tuple[tuple[IPAddress, IPAddress], ...],
+    protocol: Protocol,
+    ports: tuple[tuple[int, int], ...],
+    mark: int,
+) -> list[Rule]:
+    """The marks of one rule. ValueError for more addresses than anybody declares."""
+    group = MarkGroup(ranges, protocol, ports, mark)
+    if group.size > MOST_ADDRESSES:
+        raise ValueError("too many addresses")
+    return list(group.marks())
 
 
 def number(text: str, largest: int) -> int:

@@ -24,8 +24,10 @@ from lvsdeploy.state.netfilter import (
     Mark,
     Masquerade,
     Ruleset,
-    address_of,
+    grouped,
     number,
+    read_addresses,
+    read_marks,
     read_ports,
     shown,
 )
@@ -33,7 +35,7 @@ from lvsdeploy.state.netfilter import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.state.netfilter import Rule
+    from lvsdeploy.state.netfilter import MarkGroup, Rule
 
 # The words of nft cannot be names of chains.
 _CHAINS: dict[type[Rule], tuple[str, str]] = {
@@ -46,7 +48,8 @@ _PRIORITIES = {"mangle": "-150", "srcnat": "100"}
 _PROTOCOLS = {**{str(p): p for p in Protocol}, "6": Protocol.TCP, "17": Protocol.UDP, "132": Protocol.SCTP}
 
 _MARK = re.compile(
-    r"ip6? daddr (\S+) (?:(tcp|udp|sctp) dport (?:\{ ([0-9, -]+) \}|([0-9-]+))|meta l4proto (\w+))"
+    r"ip6? daddr (?:\{ ([0-9a-f.:/, -]+) \}|(\S+))"
+    r" (?:(tcp|udp|sctp) dport (?:\{ ([0-9, -]+) \}|([0-9-]+))|meta l4proto (\w+))"
     r" meta mark set (0x[0-9a-f]{1,8})"
 )
 _MASQUERADE = re.compile(r"ip6? saddr (\S+) ct original ip6? daddr (\S+) masquerade")
@@ -58,17 +61,37 @@ def render(name: str, rules: Ruleset) -> str:
     """A file for `nft -f`: the table of this name, in the place of what there was, all of it at once."""
     lines = [f"add table inet {name}", f"delete table inet {name}", f"table inet {name} {{"]
     for kind, (chain, hook) in _CHAINS.items():
-        if found := [rule for rule in rules.rules if isinstance(rule, kind)]:
-            lines += [f"    chain {chain} {{", f"        {hook}"]
-            lines += [*(f"        {_line(rule)}" for rule in found), "    }"]
+        if found := _texts(rules, kind):
+            lines += [
+                f"    chain {chain} {{",
+                f"        {hook}",
+                *(f"        {text}" for text in found),
+                "    }",
+            ]
     return "".join(f"{line}\n" for line in (*lines, "}"))
 
 
-def _line(rule: Rule) -> str:
-    family = "ip6" if address_of(rule).version == IPV6 else "ip"
+def _texts(rules: Ruleset, kind: type[Rule]) -> list[str]:
+    if kind is Mark:
+        return [_marking(group) for group in grouped(rules.marks)]
+    return [_line(rule) for rule in (rules.masquerades if kind is Masquerade else rules.clamps)]
+
+
+def _marking(group: MarkGroup) -> str:
+    family = "ip6" if group.version == IPV6 else "ip"
+    addresses = [str(first) if first == last else f"{first}-{last}" for first, last in group.ranges]
+    ports = [shown(ports) for ports in group.ports]
+    what = f"{group.protocol} dport {_one_of(ports)}" if ports else f"meta l4proto {group.protocol}"
+    return f"{family} daddr {_one_of(addresses)} {what} meta mark set 0x{group.mark:08x}"
+
+
+def _one_of(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{{ {', '.join(words)} }}"
+
+
+def _line(rule: Masquerade | ClampMss) -> str:
+    family = "ip6" if rule.vip.version == IPV6 else "ip"
     match rule:
-        case Mark():
-            return f"{family} daddr {rule.address} {_ports(rule)} meta mark set 0x{rule.mark:08x}"
         case Masquerade():
             clients = rule.clients
             alone = clients.prefixlen == clients.max_prefixlen
@@ -76,13 +99,6 @@ def _line(rule: Rule) -> str:
             return f"{family} saddr {source} ct original {family} daddr {rule.vip} masquerade"
         case ClampMss():
             return f"{family} saddr {rule.vip} tcp flags syn tcp option maxseg size set {rule.mss}"
-
-
-def _ports(rule: Mark) -> str:
-    if not rule.ports:
-        return f"meta l4proto {rule.protocol}"
-    ports = [shown(ports) for ports in rule.ports]
-    return f"{rule.protocol} dport " + (ports[0] if len(ports) == 1 else f"{{ {', '.join(ports)} }}")
 
 
 def parse(name: str, text: str) -> Ruleset | None:
@@ -111,8 +127,8 @@ def parse(name: str, text: str) -> Ruleset | None:
                 strange.append(line)
         elif chain in known and _numeric(line) == known[chain]:
             hooked.add(chain)
-        elif chain in known and (rule := _rule(line)) is not None and _CHAINS[type(rule)][0] == chain:
-            rules.append(rule)
+        elif chain in known and (found := _rules(line)) and _CHAINS[type(found[0])][0] == chain:
+            rules += found
         else:
             strange.append(line)
     return Ruleset.of(Firewall.NFT, rules, strange) if there else None
@@ -129,17 +145,18 @@ def _numeric(line: str) -> str:
     return _PRIORITY.sub(lambda match: f"priority {_PRIORITIES.get(match[1], match[1])};", line)
 
 
-def _rule(line: str) -> Rule | None:
-    """The rule of a line; None for what lvsdeploy does not write."""
+def _rules(line: str) -> list[Rule]:
+    """The rules of a line; none for what lvsdeploy does not write."""
     try:
         if found := _MARK.fullmatch(line):
-            address, protocol, several, one, every, mark = found.groups()
+            addresses, address, protocol, several, one, every, mark = found.groups()
+            ranges = tuple(read_addresses(word) for word in (addresses or address).split(","))
             ports = tuple(read_ports(word) for word in (several or one or "").split(",") if word)
-            return Mark(ip_address(address), _PROTOCOLS[protocol or every], ports, int(mark, 16))
+            return read_marks(ranges, _PROTOCOLS[protocol or every], ports, int(mark, 16))
         if found := _MASQUERADE.fullmatch(line):
-            return Masquerade(ip_address(found[2]), ip_network(found[1]))
+            return [Masquerade(ip_address(found[2]), ip_network(found[1]))]
         if found := _CLAMP.fullmatch(line):
-            return ClampMss(ip_address(found[1]), number(found[2], 65535))
+            return [ClampMss(ip_address(found[1]), number(found[2], 65535))]
     except (ValueError, KeyError):
         pass
-    return None
+    return []

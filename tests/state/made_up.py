@@ -41,6 +41,20 @@ _rules = st.one_of(
 )
 
 
+@st.composite
+def _neighbours(draw: st.DrawFn) -> list[Mark]:
+    """Marks that differ in their address alone, of addresses of which many stand side by side."""
+    first = draw(st.one_of(_ipv4, _ipv6))
+    offsets = draw(st.sets(st.integers(0, 300), min_size=1, max_size=60))
+    offsets |= set(range(draw(st.integers(0, 300))))
+    ports = tuple(draw(st.lists(_alone, max_size=3)))
+    return [Mark(first + n, Protocol.TCP, ports, 9) for n in offsets]
+
+
 def rulesets(program: Firewall) -> st.SearchStrategy[Ruleset]:
     """Any rules, in order."""
-    return st.lists(_rules, max_size=5).map(lambda rules: Ruleset.of(program, rules))
+    return st.builds(
+        lambda rules, neighbours: Ruleset.of(program, [*rules, *neighbours]),
+        st.lists(_rules, max_size=5),
+        st.just([]) | _neighbours(),
+    )

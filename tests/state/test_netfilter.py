@@ -178,6 +178,33 @@ def test_others_chains_are_read_over() -> None:
     assert both.strange == ()
 
 
+def test_many_addresses_are_few_rules() -> None:
+    """Each packet meets each rule."""
+    addresses = [ip_address(f"198.51.100.{n}") for n in (1, *range(10, 200), 250)]
+    rules = Ruleset.of(Firewall.NFT, [Mark(a, Protocol.TCP, ((80, 80), (443, 443)), 7) for a in addresses])
+    (line,) = (line.strip() for line in nft.render(NAME, rules).splitlines() if "mark set" in line)
+    which = "{ 198.51.100.1, 198.51.100.10-198.51.100.199, 198.51.100.250 }"
+    assert line == f"ip daddr {which} tcp dport {{ 80, 443 }} meta mark set 0x00000007"
+    text = iptables.render(NAME, rules, IPV4)
+    several = "-m iprange --dst-range 198.51.100.10-198.51.100.199"
+    assert [line.split(" -j ")[0] for line in text.splitlines() if "xmark" in line] == [
+        f"-A {NAME}-in -d 198.51.100.1/32 -p tcp -m multiport --dports 80,443",
+        f"-A {NAME}-in -p tcp {several} -m multiport --dports 80,443",
+        f"-A {NAME}-in -d 198.51.100.250/32 -p tcp -m multiport --dports 80,443",
+    ]
+
+
+def test_no_more_addresses_are_believed_than_anybody_declares() -> None:
+    everybody = GOOD_NFT.replace("192.0.2.50", "0.0.0.0/0")
+    found = nft.parse(NAME, everybody)
+    assert found is not None
+    assert found.marks == ()
+    assert found.strange == ("ip daddr 0.0.0.0/0 tcp dport 80 meta mark set 0x00000007",)
+    backwards = nft.parse(NAME, GOOD_NFT.replace("192.0.2.50", "192.0.2.50-192.0.2.40"))
+    assert backwards is not None
+    assert backwards.marks == ()
+
+
 def test_what_a_ruleset_lacks() -> None:
     mark = Mark(VIP, Protocol.TCP, ((80, 80),), 7)
     clamp = ClampMss(VIP6, 1400)
