@@ -54,7 +54,8 @@ class Value:
     options: frozenset[str] = frozenset()
 
 
-_SYNCD = frozenset({"IPVS_SYNCD_ATTRIBUTES"})
+_SYNC_DAEMON, _SYNC_OPTIONS = "global_defs lvs_sync_daemon", r"\b(maxlen|port|ttl|group)\b"
+_SYNC_WHAT = "length, port, group or TTL of the sync daemon"
 _METHOD = "virtual_server lvs_method"
 _STATUS = "virtual_server real_server {} url status_code"
 VALUES = (
@@ -69,13 +70,7 @@ VALUES = (
         Value(_STATUS.format(check), r"\d[ -]\d", "choice of several status codes", "2.0.17")
         for check in ("HTTP_GET", "SSL_GET")
     ),
-    Value(
-        "global_defs lvs_sync_daemon",
-        r"\b(maxlen|port|ttl|group)\b",
-        "length, port, group or TTL of the sync daemon",
-        "1.3.5",
-        _SYNCD,
-    ),
+    Value(_SYNC_DAEMON, _SYNC_OPTIONS, _SYNC_WHAT, "1.3.5", frozenset({"IPVS_SYNCD_ATTRIBUTES"})),
 )
 
 
@@ -130,8 +125,12 @@ RHEL 9 has run_estimation in its 5.14: https://gitlab.com/redhat/centos-stream/s
 _FLAGS, _MH_FLAGS, _ENGINES = "flags of schedulers", "flags of the scheduler mh", "persistence engines"
 _GUE, _GRE, _CHECKSUMS = "tunnels of type gue", "tunnels of type gre", "checksums of tunnels"
 _FAMILIES = "real servers of another address family than the VIP"
-KERNEL = {_GUE: "5.2", _GRE: "5.3", _CHECKSUMS: "5.3", _FAMILIES: "3.18"}
-"""The same for what no module shows (commits 84c0d5e96f3a, 6f7b841bc939, 29930e314da3 and 6cff339bbd5f)."""
+KERNEL = {_GUE: "5.2", _GRE: "5.3", _CHECKSUMS: "5.3", _FAMILIES: "3.18", _SYNC_WHAT: "4.3"}
+"""The same for what no module shows.
+
+Commits 84c0d5e96f3a, 6f7b841bc939, 29930e314da3 and 6cff339bbd5f; the last one is IPVS_DAEMON_ATTR_SYNC_MAXLEN
+and those after it in include/uapi/linux/ip_vs.h, of August 2015.
+"""
 IPVSADM = {
     _ENGINES: "1.26",
     _FLAGS: "1.27",
@@ -151,8 +150,11 @@ def of_kernel(state: HostState) -> Iterator[Need]:
         need for service in (state.virtual_services or {}).values() for need in _of_service(service)
     )
     file = state.files.get(KEEPALIVED_CONF)
-    if file is not None and any(path == "vrrp_instance use_vmac" for path, _ in _words_of(file)):
+    told = dict(_words_of(file)) if file is not None else {}
+    if "vrrp_instance use_vmac" in told:
         yield Need("interfaces with VRRP's MAC address", "vrrp.vmac", module="macvlan")
+    if re.search(_SYNC_OPTIONS, told.get(_SYNC_DAEMON, "")):
+        yield Need(_SYNC_WHAT, "vrrp.sync_daemon", KERNEL[_SYNC_WHAT])
     for key in state.sysctls:
         if of_ipvs(key):
             name = key.rpartition(".")[2]

@@ -266,6 +266,18 @@ def test_what_only_the_kernel_s_version_tells(
     assert plan_host(context, Role.DIRECTOR).refused == bool(says)
 
 
+def test_a_kernel_too_old_for_options_of_the_sync_daemon() -> None:
+    facts = replace(with_keepalived("2.2.7"), kernel="4.2.0")
+    assert told(director(CONFIGURATIONS["global"] % "lvs_sync_daemon eth0 id 51", facts)) == []
+    assert told(director(CONFIGURATIONS["global"] % SYNC, facts)) == [
+        (
+            "LVS552 error: kernel 4.2.0 has no length, port, group or TTL of the sync daemon "
+            "(vrrp.sync_daemon): it came with Linux 4.3"
+        )
+    ]
+    assert told(director(CONFIGURATIONS["global"] % SYNC, replace(facts, kernel="4.3.0"))) == []
+
+
 @pytest.mark.parametrize("os_id", ["rhel", "rocky", "sles"])
 def test_some_distributions_take_features_over(os_id: str) -> None:
     context = table(on_kernel("4.18.0-513.el8.x86_64", os_id), tunnel=GUE)
