@@ -128,8 +128,8 @@ _FAMILIES = "real servers of another address family than the VIP"
 KERNEL = {_GUE: "5.2", _GRE: "5.3", _CHECKSUMS: "5.3", _FAMILIES: "3.18", _SYNC_WHAT: "4.3"}
 """The same for what no module shows.
 
-Commits 84c0d5e96f3a, 6f7b841bc939, 29930e314da3 and 6cff339bbd5f; the last one is IPVS_DAEMON_ATTR_SYNC_MAXLEN
-and those after it in include/uapi/linux/ip_vs.h, of August 2015.
+Commits 84c0d5e96f3a, 6f7b841bc939, 29930e314da3 and 6cff339bbd5f; the last one is
+IPVS_DAEMON_ATTR_SYNC_MAXLEN and those after it in include/uapi/linux/ip_vs.h, of August 2015.
 """
 IPVSADM = {
     _ENGINES: "1.26",
