@@ -22,8 +22,8 @@ ROUTER_ID_CLASH = code(
     "LVS208",
     Severity.ERROR,
     "Two clusters on one segment have the same virtual router id.",
-    why="VRRP tells groups apart by this number alone: the two MASTERs take each other for a rival, and VIPs "
-    "flap or vanish.",
+    why="VRRP tells groups apart by this number alone: the two MASTERs take each other for a rival, and "
+    "VIPs flap or vanish.",
     fix="Give each cluster a virtual_router_id of its own; a NAT cluster takes the next one too.",
     more="Clusters count as neighbours when their directors' addresses share a /24 (/64), or a VIP's prefix "
     "covers both. With `unicast: true` in both, advertisements only go to known peers, so the clash is a "
@@ -55,6 +55,48 @@ NAME_CLASH = code(
     example="# in both files\ncluster: shop",
 )
 
+MARK_CLASH = code(
+    "LVS245",
+    Severity.ERROR,
+    "Two clusters use the same firewall mark on one director.",
+    why="The mark is what IPVS knows such a virtual service by, whoever set it: there can be one on a "
+    "director.",
+    fix="Give each cluster marks of its own.",
+    example="""
+        # in shop.yaml and in blog.yaml, with one director in both
+        services:
+          web: {vip: 192.0.2.50, ports: [80, 443], fwmark: 7, persistence: 600,
+                real_servers: [web1, web2]}
+    """,
+)
+VIP_OF_HOST = code(
+    "LVS246",
+    Severity.ERROR,
+    "One cluster's VIP is an address of another cluster's host.",
+    why="The network would know two owners of the address: the host, and the MASTER of the cluster.",
+    fix="Take a free address for the VIP.",
+    example="""
+        # shop.yaml
+        real_servers:
+          web1: {address: 192.0.2.11}
+        # blog.yaml
+        services:
+          http: {vip: 192.0.2.11, port: 80, real_servers: [web5]}
+    """,
+)
+GATEWAY_CLASH = code(
+    "LVS247",
+    Severity.ERROR,
+    "Two clusters have the same inside gateway.",
+    why="Each cluster's MASTER would hold the address. Replies would reach the one director or the other, "
+    "and only the one that sent the request can put the VIP back.",
+    fix="Give each cluster a gateway of its own, or make them one cluster.",
+    example="""
+        # in shop.yaml and in blog.yaml
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+    """,
+)
+
 
 def findings_between(loaded: Sequence[Loaded]) -> tuple[Finding, ...]:
     """See `lvsdeploy.inventory.check_together`."""
@@ -63,6 +105,10 @@ def findings_between(loaded: Sequence[Loaded]) -> tuple[Finding, ...]:
         found.extend(_router_ids(first, second))
         found.extend(_vips(first, second))
         found.extend(_names(first, second))
+        found.extend(_marks(first, second))
+        found.extend(_gateways(first, second))
+        found.extend(_hosts(first, second))
+        found.extend(_hosts(second, first))
     return in_order(dict.fromkeys(found))
 
 
@@ -122,3 +168,46 @@ def _names(first: Loaded, second: Loaded) -> Iterator[Finding]:
     if any(host.address in hosts for host in second.cluster.hosts()):
         summary = f"'{second.cluster.name}' is the name of the cluster in {first.cluster.source} too"
         yield NAME_CLASH.finding(summary, place=second.document.place(("cluster",)))
+
+
+def _marks(first: Loaded, second: Loaded) -> Iterator[Finding]:
+    if not _machines(first) & _machines(second):
+        return
+    taken = {service.fwmark: service.name for service in first.cluster.services if service.fwmark}
+    for service in second.cluster.services:
+        if service.fwmark in taken:
+            summary = (
+                f"the mark {service.fwmark} is that of '{taken[service.fwmark]}' in the cluster "
+                f"'{first.cluster.name}' ({first.cluster.source}), on the same director"
+            )
+            yield MARK_CLASH.finding(summary, place=second.document.place((*service.path, "fwmark")))
+
+
+def _machines(loaded: Loaded) -> set[str]:
+    """The directors, by every address they are known by."""
+    return {text for d in loaded.cluster.directors for text in (d.address, *map(str, d.dips))}
+
+
+def _gateways(first: Loaded, second: Loaded) -> Iterator[Finding]:
+    one, other = first.cluster.nat, second.cluster.nat
+    if one is None or other is None:
+        return
+    taken = {gateway.ip for gateway in one.gateways}
+    for key, gateway in zip(("gateway", "gateway6"), other.gateways, strict=False):
+        if gateway.ip in taken:
+            name = first.cluster.name
+            summary = f"the gateway {gateway.ip} belongs to the cluster '{name}' ({first.cluster.source}) too"
+            yield GATEWAY_CLASH.finding(summary, place=second.document.place(("nat", key)))
+
+
+def _hosts(first: Loaded, second: Loaded) -> Iterator[Finding]:
+    """The VIPs of the second that are hosts of the first."""
+    cluster = first.cluster
+    owners = {dip: director.name for director in cluster.directors for dip in director.dips}
+    owners |= {rip: server.name for server in cluster.real_servers for rip in server.rips}
+    for vip in second.cluster.vips:
+        if owner := owners.get(vip.ip):
+            where = f"in the cluster '{cluster.name}' ({cluster.source})"
+            summary = f"the VIP {vip.ip} is {owner}'s own address {where}"
+            path = (*vip.path, "address") if vip.name else vip.path
+            yield VIP_OF_HOST.finding(summary, place=second.document.place(path))

@@ -159,6 +159,10 @@ RULES = {
         NAT + service("ports: [80, 443], fwmark: 7, mode: nat", "[{name: web1, port: 8080}, web2]"),
         NAT + service("port: 80, fwmark: 7, mode: nat", "[{name: web1, port: 8080}, web2]"),
     ),
+    "LVS126": (
+        service("port: 80, mode: nat, sorry_server: {address: 127.0.0.1}") + NAT,
+        service("port: 80, mode: nat, sorry_server: {address: 127.0.0.1, mode: dr}") + NAT,
+    ),
     "LVS130": (
         service("port: 80, mode: dr, tunnel: {type: gre}"),
         service("port: 80, mode: tun, tunnel: {type: gre}"),
@@ -339,6 +343,10 @@ RULES = {
         'ipvs: {sysctls: {sync_threshold: "50 50"}}\n',
         'ipvs: {sysctls: {sync_threshold: "50 51"}}\n',
     ),
+    "LVS248": (
+        service("port: 80").replace("vip: 192.0.2.50", 'vips: ["192.0.2.50-59", 192.0.2.55]'),
+        service("port: 80").replace("vip: 192.0.2.50", 'vips: ["192.0.2.50-59", 192.0.2.60]'),
+    ),
     "LVS301": (
         service("port: 80", "[{name: web1, weight: 0}]"),
         service("port: 80", "[{name: web1, weight: 0}, web2]"),
@@ -478,6 +486,71 @@ RULES = {
         NAT + service("port: 80, mode: nat, sorry_server: {address: 10.2.0.99, port: 8080, mode: dr}"),
         NAT + service("port: 80, mode: nat, sorry_server: {address: 10.2.0.99, port: 8080}"),
     ),
+    "LVS370": (
+        service("port: 53, protocol: udp, one_packet: true"),
+        service("port: 53, protocol: udp, one_packet: true, scheduler: wrr"),
+    ),
+    "LVS371": (
+        service("port: 53, protocol: udp, scheduler: sed"),
+        service("port: 53, protocol: udp, scheduler: wlc"),
+    ),
+    "LVS372": (
+        NAT + service("port: 53, protocol: udp, one_packet: true, mode: nat, scheduler: rr"),
+        NAT
+        + service(
+            "port: 5060, protocol: udp, one_packet: true, mode: nat, scheduler: rr, persistence: 60, "
+            "persistence_engine: sip"
+        ),
+    ),
+    "LVS373": (
+        service("port: 53, protocol: udp, one_packet: true, scheduler: rr", "[{name: web1, upper: 9}, web2]"),
+        service("port: 53, protocol: udp, scheduler: rr", "[{name: web1, upper: 9}, web2]"),
+    ),
+    "LVS374": (
+        service("port: 80, scheduler: sh, inhibit_on_failure: true", "[web1, {name: web2, weight: 0}]"),
+        service("port: 80, scheduler: sh, scheduler_flags: [sh-fallback], inhibit_on_failure: true"),
+    ),
+    "LVS375": (
+        service("port: 80, persistence: 60, inhibit_on_failure: true"),
+        service("port: 80, persistence: 60, inhibit_on_failure: true")
+        + "ipvs: {sysctls: {expire_quiescent_template: true}}\n",
+    ),
+    "LVS376": (
+        service("port: 80, persistence: 60", "[{name: web1, upper: 9}, web2]"),
+        service("port: 80, persistence: 60", "[{name: web1, weight: 9}, web2]"),
+    ),
+    "LVS377": (
+        service("port: 80, persistence: 60, scheduler: mh, scheduler_flags: [mh-fallback, mh-port]"),
+        service("port: 80, persistence: 60, scheduler: mh, scheduler_flags: [mh-fallback]"),
+    ),
+    "LVS378": (
+        service("port: 80, persistence: 60, scheduler: sh"),
+        service("port: 0, persistence: 60, scheduler: sh, health_check: none"),
+    ),
+    "LVS380": (
+        service("port: 80, quorum: 2"),
+        service("port: 80, quorum: 2, quorum_down: /usr/local/bin/down"),
+    ),
+    "LVS381": (
+        service("port: 80, quorum: 2, weight: 2, sorry_server: {address: 192.0.2.99}"),
+        service("port: 80, quorum: 2, weight: 1, sorry_server: {address: 192.0.2.99}"),
+    ),
+    "LVS382": (
+        service("port: 80, quorum_down: /usr/local/bin/down"),
+        service("port: 80, quorum_down: /usr/local/bin/down, quorum_up: /usr/local/bin/up"),
+    ),
+    "LVS383": (
+        service("port: 80", "[{name: web1, health_check: none, notify_up: /usr/local/bin/up}, web2]"),
+        service("port: 80", "[{name: web1, health_check: ping, notify_up: /usr/local/bin/up}, web2]"),
+    ),
+    "LVS384": (
+        service("ports: [20, 21]"),
+        service("ports: [20, 21], persistence: 60"),
+    ),
+    "LVS385": (
+        service("ports: [80, 443], health_check: http"),
+        service("ports: [80, 443], health_check: {type: http, port: 80}"),
+    ),
     "LVS360": (
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "299-200"]}]}'),
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "200-299"]}]}'),
@@ -553,6 +626,14 @@ RULES = {
         "real_servers:\n  web1: {address: 192.0.2.11, managed: false}\n  web2: {address: 192.0.2.12}\n",
         "real_servers:\n  web1: {address: 192.0.2.11, managed: true}\n  web2: {address: 192.0.2.12}\n",
     ),
+    "LVS415": (
+        ONE.replace("eth0", "lo") + "  lvs2: {address: 192.0.2.3, interface: eth0}\n",
+        ONE.replace("eth0", "lo0") + "  lvs2: {address: 192.0.2.3, interface: eth0}\n",
+    ),
+    "LVS416": (
+        WEB1_AT.format("192.0.2.11, managed: false, ssh: {port: 2222}"),
+        WEB1_AT.format("192.0.2.11, managed: false"),
+    ),
     "LVS350": (
         BY_HAND + service("port: 80, health_check: {type: http, path: /}"),
         BY_HAND + service("port: 80, health_check: none"),
@@ -578,7 +659,7 @@ RULES = {
     ),
     "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
 }
-BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210"}
+BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210", "LVS245", "LVS246", "LVS247"}
 ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema
 
 

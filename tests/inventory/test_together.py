@@ -78,3 +78,59 @@ def test_one_vip_in_two_clusters(tmp_path: Path) -> None:
 def test_one_name_on_one_host(tmp_path: Path) -> None:
     both = [cluster(tmp_path, "a"), cluster(tmp_path, "a", vrid=52, vip=60)]
     assert [f.code for f in check_together(both)] == ["LVS210"]
+
+
+def marked(tmp_path: Path, name: str, mark: int, **options: str | int) -> Loaded:
+    """A cluster with a service by mark on top; its options are those of `cluster`."""
+    number = int(options.get("vip", 50)) + 1
+    text = f"  web: {{vip: 192.0.2.{number}, port: 8080, fwmark: {mark}, real_servers: [web1]}}\n"
+    return cluster(tmp_path, name, more=text, **options)  # type: ignore[arg-type]
+
+
+def test_one_mark_on_one_director(tmp_path: Path) -> None:
+    first, second = marked(tmp_path, "a", 7), marked(tmp_path, "b", 7, vrid=61, vip=60)
+    (finding,) = check_together([first, second])
+    assert (finding.code, finding.severity) == ("LVS245", Severity.ERROR)
+    assert finding.summary == (
+        f"the mark 7 is that of 'web' in the cluster 'a' ({first.cluster.source}), on the same director"
+    )
+    assert finding.place
+    assert (finding.place.line, finding.place.column) == (13, 46)
+    assert not check_together([first, marked(tmp_path, "c", 8, vrid=62, vip=70)])
+
+
+def test_one_mark_on_other_directors(tmp_path: Path) -> None:
+    first = marked(tmp_path, "a", 7)
+    path = tmp_path / "b.yaml"
+    text = TEXT.format(name="b", net="198.51.100", vrid=51, vip=60, unicast="false")
+    more = "  web: {vip: 198.51.100.61, port: 8080, fwmark: 7, real_servers: [web1]}\n"
+    path.write_text(text + more, "utf-8")
+    assert not check_together([first, load(path, environ={})])
+
+
+def test_the_vip_is_the_others_host(tmp_path: Path) -> None:
+    """Whichever of the two comes first."""
+    first = cluster(tmp_path, "a")
+    path = tmp_path / "b.yaml"
+    text = TEXT.format(name="b", net="192.0.2", vrid=61, vip=12, unicast="false")
+    path.write_text(text.replace("192.0.2.12}", "192.0.2.13}"), "utf-8")
+    second = load(path, environ={})
+    for both in ([first, second], [second, first]):
+        (finding,) = check_together(both)
+        assert finding.code == "LVS246"
+        assert finding.summary == (
+            f"the VIP 192.0.2.12 is web2's own address in the cluster 'a' ({first.cluster.source})"
+        )
+        assert finding.place
+        assert (finding.place.file, finding.place.line, finding.place.column) == (str(path), 12, 15)
+
+
+def test_one_gateway_of_two_clusters(tmp_path: Path) -> None:
+    first = cluster(tmp_path, "a", more=NAT)
+    (finding,) = check_together([first, cluster(tmp_path, "b", vrid=61, vip=60, more=NAT)])
+    assert finding.code == "LVS247"
+    assert finding.summary == (
+        f"the gateway 10.2.0.1 belongs to the cluster 'a' ({first.cluster.source}) too"
+    )
+    other = cluster(tmp_path, "c", vrid=71, vip=70, more=NAT.replace("2.0.1", "3.0.1"))
+    assert not check_together([first, other])

@@ -34,12 +34,13 @@ _WITHOUT_PORT_MAPPING = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
 )
 def port_mapping(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        sorry = service.sorry_server if service.sorry_mode in _WITHOUT_PORT_MAPPING else None
-        if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
-            summary = f"the sorry server's port {sorry.port} differs, in mode {service.sorry_mode}"
-            yield Hit(context.place_of(service, "sorry_server", "port"), summary)
         if service.mode not in _WITHOUT_PORT_MAPPING:
             continue
+        # LVS346 looks at a sorry server with a mode of its own.
+        sorry = service.sorry_server if service.sorry_mode is service.mode else None
+        if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
+            summary = f"the sorry server's port {sorry.port} differs, in mode {service.mode}"
+            yield Hit(context.place_of(service, "sorry_server", "port"), summary)
         wrong: dict[tuple[str, ...], tuple[int, int]] = {}
         for pool in service.pools:
             for destination in pool.destinations:
@@ -83,6 +84,14 @@ def real_server_in_network(context: Context) -> Iterator[Hit]:
                 continue  # the VIP has a network of its own, beside that of the DIPs and RIPs
             outside = next(iter(networks))
             yield Hit(destination.path, f"{name}'s RIP {rip} is outside {outside}, in mode {service.mode}")
+        sorry = service.sorry_server
+        if sorry is None or service.sorry_mode is not ForwardingMethod.DR or sorry.address.is_loopback:
+            continue
+        address, outside = sorry.address, next(iter(networks))
+        near = any(address in network for network in networks) or _all_near(context, address)
+        if address.version == pool.version and not near:
+            path = context.place_of(service, "sorry_server", "address")
+            yield Hit(path, f"the sorry server {address} is outside {outside}, in mode {service.sorry_mode}")
 
 
 @rule(
@@ -147,9 +156,9 @@ def families(context: Context) -> Iterator[Hit]:
 @rule(
     "LVS114",
     Severity.WARNING,
-    "A real server is in DR and in NAT services at once, with its default route set to the director.",
-    why="The replies of its DR services carry the VIP as their source; sent to the director they are "
-    "dropped, since the director holds that address itself (a martian source).",
+    "A real server is in NAT and in DR or TUN services at once, with its default route set to the director.",
+    why="The replies of its DR and TUN services carry the VIP as their source; sent to the director they "
+    "are dropped, since the director holds that address itself (a martian source).",
     fix="Set configure_gateway to false and route by source on that host, or split the services.",
     example="""
         nat: {gateway: 10.2.0.1/24, interface: eth1, configure_gateway: true}
@@ -166,11 +175,39 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
     for service in cluster.services:
         for destination in service.destinations:
             modes.setdefault(destination.real_server, set()).add(service.mode)
-    both = {ForwardingMethod.DR, ForwardingMethod.NAT}
     for real_server in cluster.real_servers:
-        if real_server.managed and both <= modes.get(real_server.name, set()):
-            summary = f"{real_server.name} is in DR and NAT services, with its route set to the director"
+        own = modes.get(real_server.name, set())
+        if real_server.managed and ForwardingMethod.NAT in own and len(own) > 1:
+            what = " and ".join(sorted(mode.upper() for mode in own))
+            summary = f"{real_server.name} is in {what} services, with its route set to the director"
             yield Hit(real_server.path, summary)
+
+
+@rule(
+    "LVS126",
+    Severity.ERROR,
+    "A sorry server at a loopback address, in mode nat or tun.",
+    why="127.0.0.1 is the director that has the packet. In DR it takes the packet as it is, for the VIP; in "
+    "NAT the kernel refuses to send what comes from the network to a loopback address, and TUN has nobody "
+    "to send it to.",
+    fix="Give the sorry server `mode: dr`, and let a web server on the directors listen on the VIP's port; "
+    "or name another machine.",
+    example="""
+        nat: {gateway: 10.2.0.1/24, interface: eth1}
+        services:
+          api: {vip: 192.0.2.51, port: 80, mode: nat, real_servers: [db1],
+                sorry_server: {address: 127.0.0.1}}
+    """,
+    links=("https://github.com/torvalds/linux/blob/v6.1/net/netfilter/ipvs/ip_vs_xmit.c",),
+)
+def sorry_page_of_the_director(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        sorry = service.sorry_server
+        if sorry and sorry.address.is_loopback and service.sorry_mode is not ForwardingMethod.DR:
+            path = context.place_of(service, "sorry_server", "address")
+            yield Hit(
+                path, f"the sorry server {sorry.address} cannot be reached in mode {service.sorry_mode}"
+            )
 
 
 @rule(
@@ -190,8 +227,10 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
 def sorry_server_holds_vip(context: Context) -> Iterator[Hit]:
     known = {rip for server in context.cluster.real_servers if server.managed for rip in server.rips}
     for service in context.cluster.services:
-        sorry = service.sorry_server if service.sorry_mode is ForwardingMethod.DR else None
-        if sorry and sorry.address not in known:
+        sorry = service.sorry_server
+        if sorry is None or service.sorry_mode is not ForwardingMethod.DR or sorry.address.is_loopback:
+            continue  # at a loopback address the director answers by itself
+        if sorry.address not in known:
             path = context.place_of(service, "sorry_server", "address")
             yield Hit(path, f"the sorry server {sorry.address} needs the VIP on lo, set up by hand")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import IPAddress, RealServer
 
 _SSH_PORT = 22
+_LOOPBACK = "lo"
 
 
 @rule(
@@ -114,8 +115,8 @@ def several_directors(context: Context) -> Iterator[Hit]:
     "LVS412",
     Severity.NOTE,
     "A real server is not managed: what it needs is set up by hand.",
-    why="lvsdeploy never logs in to it. In DR it needs the VIP on lo and the ARP sysctls, in NAT its default "
-    "route through the directors' inside address.",
+    why="lvsdeploy never logs in to it. In DR it needs the VIP on lo and the ARP sysctls, in NAT its "
+    "default route through the directors' inside address.",
     fix="`lvsdeploy render --host NAME` shows what it would get; or remove `managed: false`.",
     example="real_servers:\n  db1: {address: 10.2.0.21, managed: false}",
 )
@@ -135,3 +136,37 @@ def unmanaged(context: Context) -> Iterator[Hit]:
             what = " and ".join(needs[mode] for mode in sorted(own))
             path = (*real_server.path, "managed")
             yield Hit(path, f"{real_server.name} is not managed; left to you: {what}")
+
+
+@rule(
+    "LVS415",
+    Severity.ERROR,
+    "A director's interface is the loopback interface.",
+    why="VRRP advertises on the interface that carries the VIPs, and a VIP on it is answered for in the "
+    "network. lo is in no network.",
+    fix="Name the interface that is in the clients' network (`ip -br address` shows them); for "
+    "`nat.interface` the one that is in the real servers' network.",
+    example="directors:\n  lvs1: {address: 192.0.2.2, interface: lo}",
+)
+def interfaces_in_a_network(context: Context) -> Iterator[Hit]:
+    for director in context.cluster.directors:
+        if director.interface == _LOOPBACK and len(context.cluster.directors) > 1:
+            yield Hit((*director.path, "interface"), f"lo of {director.name} is in no network")
+    nat = context.cluster.nat
+    if nat and nat.interface == _LOOPBACK:
+        yield Hit(("nat", "interface"), "lo is in no network, and the real servers are in one")
+
+
+@rule(
+    "LVS416",
+    Severity.NOTE,
+    "A real server that is not managed has `ssh` settings.",
+    why="lvsdeploy never logs in to it, so nothing looks at them.",
+    fix="Remove them, or `managed: false`.",
+    example="real_servers:\n  db1: {address: 10.2.0.21, managed: false, ssh: {port: 2222}}",
+)
+def never_logged_in_to(context: Context) -> Iterator[Hit]:
+    for server in context.cluster.real_servers:
+        path = (*server.path, "ssh")
+        if not server.managed and context.written(*path):
+            yield Hit(path, f"{server.name} is never logged in to", key=True)

@@ -151,7 +151,8 @@ def protocols_without_a_mark(context: Context) -> Iterator[Hit]:
 )
 def mark_without_persistence(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        several = len(service.port_ranges) > 1 or len(service.protocols) > 1
+        ports = len(service.port_ranges) > 1 or any(first != last for first, last in service.port_ranges)
+        several = ports or len(service.protocols) > 1
         together = service.persistence or service.scheduler in _BY_CLIENT
         if service.fwmark and several and not together:
             path = context.place_of(service, "fwmark")

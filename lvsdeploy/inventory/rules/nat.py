@@ -38,6 +38,12 @@ def nat_section(context: Context) -> Iterator[Hit]:
     for service in _nat_services(context):
         path = context.place_of(service, "mode")
         yield Hit(path, f"'{service.name}' has mode nat, and there is no `nat` section")
+    for service in context.cluster.services:
+        if service.sorry_mode is not service.mode and service.sorry_mode is ForwardingMethod.NAT:
+            path = context.place_of(service, "sorry_server", "mode")
+            yield Hit(
+                path, f"the sorry server of '{service.name}' has mode nat, and there is no `nat` section"
+            )
 
 
 @rule(
@@ -96,9 +102,12 @@ def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
                 told.add(address)
                 summary = f"{destination.real_server}'s RIP {address} is outside {network}"
                 yield Hit(destination.path, summary)
-        sorry = service.sorry_server if service.sorry_mode is ForwardingMethod.NAT else None
-        network = insides.get(sorry.address.version) if sorry else None
-        if sorry and network is not None and sorry.address not in network:
+    for service in context.cluster.services:
+        sorry = service.sorry_server
+        if sorry is None or service.sorry_mode is not ForwardingMethod.NAT or sorry.address.is_loopback:
+            continue
+        network = insides.get(sorry.address.version)
+        if network is not None and sorry.address not in network:
             path = context.place_of(service, "sorry_server", "address")
             yield Hit(path, f"the sorry server {sorry.address} is outside {network}")
 
@@ -206,12 +215,20 @@ def nat_unused(context: Context) -> Iterator[Hit]:
 )
 def ports_collapse(context: Context) -> Iterator[Hit]:
     for service in _nat_services(context):
+        if 0 in service.ports and not service.fwmark:
+            everything = next(pool for pool in service.pools if pool.port == 0)
+            for destination in everything.destinations:
+                if destination.port:
+                    summary = f"all ports of '{service.name}' go to port {destination.port}"
+                    yield Hit((*destination.path, "port"), summary)
+            continue
         if len(service.ports) == 1:
             continue
         one, other = (next(p for p in service.pools if p.port == port) for port in service.ports[:2])
         for first, second in zip(one.destinations, other.destinations, strict=True):
             if first.port == second.port:
-                ports = ", ".join(map(str, service.ports))
+                ranges = service.port_ranges
+                ports = ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in ranges)
                 yield Hit((*first.path, "port"), f"ports {ports} all go to port {first.port}")
 
 

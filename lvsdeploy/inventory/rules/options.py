@@ -195,7 +195,7 @@ def options_of_checks(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         if any(not isinstance(service.check_of(d), NoCheck) for d in service.destinations):
             continue
-        for key in ("sorry_server", "inhibit_on_failure", "quorum", "quorum_up", "quorum_down"):
+        for key in ("sorry_server", "inhibit_on_failure", "quorum", "quorum_up", "quorum_down", "alpha"):
             path = context.place_of(service, key)
             if path[-1] == key and path[0] != "defaults":
                 yield Hit(path, f"'{service.name}' has {key} and no health check", key=True)

@@ -184,6 +184,7 @@ def hash_table_room(context: Context) -> Iterator[Hit]:
 )
 def overflow_udp(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.scheduler is Scheduler.OVF and service.protocol is Protocol.UDP:
+        udp = all(protocol is Protocol.UDP for protocol in service.protocols)
+        if service.scheduler is Scheduler.OVF and udp:
             path = context.place_of(service, "scheduler")
             yield Hit(path, f"'{service.name}' is UDP: ovf never sees it overflow")

@@ -104,9 +104,9 @@ def groups_used(context: Context) -> Iterator[Hit]:
 )
 def one_packet_is_udp(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.one_packet and service.protocol is not Protocol.UDP:
+        if service.one_packet and Protocol.UDP not in service.protocols:
             path = context.place_of(service, "one_packet")
-            yield Hit(path, f"one_packet is for UDP; '{service.name}' is {service.protocol}")
+            yield Hit(path, f"one_packet is for UDP; '{service.name}' is {' and '.join(service.protocols)}")
 
 
 @rule(
@@ -114,7 +114,7 @@ def one_packet_is_udp(context: Context) -> Iterator[Hit]:
     Severity.WARNING,
     "One-packet scheduling is on together with persistence.",
     why="The one spreads the datagrams of a client, the other keeps them together: persistence wins, and the "
-    "schedule is what one_packet was meant to avoid.",
+    "schedule is what one_packet was meant to avoid. Only the persistence engine sip needs both.",
     fix="Keep one of the two.",
     example="""
         services:
@@ -125,7 +125,7 @@ def one_packet_is_udp(context: Context) -> Iterator[Hit]:
 )
 def one_packet_or_persistence(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.one_packet and service.persistence is not None:
+        if service.one_packet and service.persistence is not None and not service.persistence_engine:
             path = context.place_of(service, "one_packet")
             yield Hit(path, f"'{service.name}' has one_packet and persistence")
 

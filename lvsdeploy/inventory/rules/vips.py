@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
@@ -31,12 +31,15 @@ def one_service_each(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         if service.fwmark:
             continue
+        shared: dict[str, list[tuple[IPAddress, int]]] = {}
         for pool in service.pools:
             for vip in pool.vips:
                 other = seen.setdefault((service.protocol, vip.ip, pool.port), service.name)
                 if other != service.name:
-                    what = f"{service.protocol} {vip.ip} port {pool.port}"
-                    yield Hit(service.path, f"'{service.name}' has {what}, and so has '{other}'")
+                    shared.setdefault(other, []).append((vip.ip, pool.port))
+        for other, ((vip_ip, port), *more) in shared.items():
+            what = f"{service.protocol} {vip_ip} port {port}" + (f" ({len(more)} more)" if more else "")
+            yield Hit(service.path, f"'{service.name}' has {what}, and so has '{other}'")
 
 
 @rule(
@@ -75,6 +78,32 @@ def vip_is_free(context: Context) -> Iterator[Hit]:
 
 
 @rule(
+    "LVS248",
+    Severity.WARNING,
+    "A service names a VIP twice.",
+    why="A VIP is in a service once: a name, an address and a range may stand for the same one. The second "
+    "is probably a slip for another VIP.",
+    fix="Take out one of the two, or correct it.",
+    example="""
+        services:
+          http: {vips: ["192.0.2.50-59", 192.0.2.55], port: 80, real_servers: [web1, web2]}
+    """,
+)
+def vips_once(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        if not context.written(*service.path, "vips"):
+            continue
+        seen: set[IPAddress] = set()
+        for index, text in enumerate(context.data["services"][service.name]["vips"]):
+            twice = [ip for ip in _stands_for(context, text) if ip in seen]
+            if twice:
+                more = f" and {len(twice) - 1} more" if len(twice) > 1 else ""
+                path = (*service.path, "vips", str(index))
+                yield Hit(path, f"'{service.name}' has the VIP {twice[0]}{more} already")
+            seen.update(_stands_for(context, text))
+
+
+@rule(
     "LVS212",
     Severity.ERROR,
     "A VIP is the network or broadcast address of its own prefix.",
@@ -106,6 +135,8 @@ def vip_is_host_address(context: Context) -> Iterator[Hit]:
 def usable_addresses(context: Context) -> Iterator[Hit]:
     for path, address in _addresses(context):
         kind = _unusable(address)
+        if kind == "a loopback" and "sorry_server" in path:
+            continue  # the director's own page: LVS126 looks at it
         if kind:
             yield Hit(path, f"{address} is {kind} address")
 
@@ -151,6 +182,16 @@ def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:
         if service.sorry_server:
             path = context.place_of(service, "sorry_server", "address")
             yield path, service.sorry_server.address
+
+
+def _stands_for(context: Context, text: str) -> list[IPAddress]:
+    """The VIPs of one item of `vips`: a name, an address, or a range in the last number."""
+    entry = (context.data.get("vips") or {}).get(text)
+    bare = str(entry["address"] if entry else text).partition("/")[0]
+    first, dash, last = bare.partition("-")
+    begin = ip_address(first)
+    length = int(last) - int(first.rpartition(".")[2]) if dash else 0
+    return [begin + number for number in range(length + 1)]
 
 
 def _unusable(address: IPAddress) -> str:
