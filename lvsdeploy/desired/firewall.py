@@ -78,11 +78,6 @@ def director_rules(cluster: Cluster) -> tuple[Rule, ...]:
     return (*_marks(cluster), *_masquerades(cluster))
 
 
-def masquerades(cluster: Cluster) -> bool:
-    """Whether a director rewrites sources."""
-    return bool(_masquerades(cluster))
-
-
 def _marks(cluster: Cluster) -> list[Mark]:
     return [
         Mark(
