@@ -137,7 +137,7 @@ class DirectorStatus:
     """What one director does now. `holds` are the VIPs on its interfaces."""
 
     name: str
-    role: str  # MASTER, BACKUP, or why neither
+    role: str  # MASTER, BACKUP, MASTER of some groups (`MASTER of blue`), or why neither
     holds: tuple[str, ...]
     services: tuple[ServiceStatus, ...]
 

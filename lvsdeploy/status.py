@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, pool_keys
+from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, pool_keys, vip_groups
 from lvsdeploy.inventory.model import Engine
 from lvsdeploy.plan import codes, live
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
@@ -61,7 +61,18 @@ def _role(cluster: Cluster, observation: Observation, holds: tuple[str, ...]) ->
         return "no VRRP"
     if not observation.state.runs(KEEPALIVED_UNIT):
         return "keepalived is not running"
-    return "MASTER" if holds else "BACKUP"
+    masters = [
+        name or _NAMELESS
+        for name, vips in vip_groups(cluster).items()
+        if any(str(vip.ip) in holds for vip in vips)
+    ]
+    if not masters:
+        return "MASTER" if holds else "BACKUP"
+    return "MASTER" if len(masters) == len(vip_groups(cluster)) else f"MASTER of {', '.join(masters)}"
+
+
+_NAMELESS = "default"
+"""What the group of all VIPs without a group is called, where there are others."""
 
 
 def _services(

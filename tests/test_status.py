@@ -120,6 +120,20 @@ def test_roles() -> None:
     assert director(units={}).role == "keepalived is not running"
 
 
+def test_roles_with_groups_of_vips() -> None:
+    """Each group has a MASTER of its own."""
+    active = clusters.active_active()
+
+    def role(*vips: str) -> str:
+        observed = {"lvs1": seen(active, "lvs1", *vips)}
+        return status_of(active, observed, NO_PLAN, NO_RECORDS).directors[0].role
+
+    assert role("192.0.2.50/32") == "MASTER of default"
+    assert role("192.0.2.60/24", "198.51.100.60/24") == "MASTER of blue"
+    assert role("192.0.2.50/32", "192.0.2.60/24", "198.51.100.60/24") == "MASTER"
+    assert role() == "BACKUP"
+
+
 def test_a_declared_service_that_is_not_there() -> None:
     other = VirtualService(ServiceKey(Protocol.UDP, "192.0.2.9", 53), "rr")
     services = director(virtual_services={other.key: other}).services

@@ -17,6 +17,7 @@ from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
 from lvsdeploy.desired.table import expected_table, pool_keys
+from lvsdeploy.desired.vrrp import vip_groups
 
 __all__ = [
     "KEEPALIVED_CONF",
@@ -33,6 +34,7 @@ __all__ = [
     "render_all",
     "route_is_managed",
     "unit_names",
+    "vip_groups",
     "with_drained",
     "with_leaving",
 ]

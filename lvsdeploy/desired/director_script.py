@@ -9,6 +9,7 @@ from lvsdeploy.desired.boot import Boot
 from lvsdeploy.desired.firewall import director_rules, loaded_rules
 from lvsdeploy.desired.paths import director_script_path, unit_name
 from lvsdeploy.state.file import File
+from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def with_script(state: HostState, cluster: Cluster, templates: Templates, varian
     files = [
         *state.files.values(),
         *(rules.files if rules is not None else ()),
-        director_script(templates, cluster.name, rules, vips),
+        director_script(templates, cluster.name, rules, vips, settings_words(state) if vips else ()),
         boot.unit(templates, cluster.name, variant.manager),
     ]
     return replace(
@@ -53,15 +54,31 @@ def with_script(state: HostState, cluster: Cluster, templates: Templates, varian
     )
 
 
+def settings_words(state: HostState) -> tuple[tuple[str, ...], ...]:
+    """The words of ipvsadm that set IPVS's timeouts and start its sync daemons, where no keepalived does."""
+    timeouts = tuple(str(state.timeouts.get(name, 0)) for name in TIMEOUTS)
+    daemons = sorted(state.sync_daemons or (), key=lambda daemon: daemon.role or "")
+    return (
+        *((("--set", *timeouts),) if state.timeouts else ()),
+        *(("--start-daemon", daemon.role, *daemon.options()) for daemon in daemons if daemon.role),
+    )
+
+
 def director_script(
-    templates: Templates, cluster: str, rules: LoadedRules | None, vips: Iterable[Address] = ()
+    templates: Templates,
+    cluster: str,
+    rules: LoadedRules | None,
+    vips: Iterable[Address] = (),
+    settings: Iterable[tuple[str, ...]] = (),
 ) -> File:
-    """The director's script, which loads the netfilter `rules`, and sets the `vips`."""
+    """The director's script: it loads the netfilter `rules`, sets the `vips`, and runs ipvsadm `settings`."""
     content = templates.render(
         "director/director.sh.j2",
         cluster=cluster,
         rules=rules.name if rules is not None else "",
         firewall=list(rules.loads) if rules is not None else [],
         vips=[f"{vip.address}@{vip.interface}" for vip in vips],
+        timeouts=[words for words in settings if words[0] == "--set"],
+        daemons=[words for words in settings if words[0] != "--set"],
     )
     return File(director_script_path(cluster), content, 0o755)

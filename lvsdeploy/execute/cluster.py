@@ -9,6 +9,7 @@ VIP come first. What fails stops what comes after it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
@@ -353,10 +354,10 @@ class Session:
         return [h for h in self.hosts if h.role is Role.DIRECTOR and h.failure is None]
 
     def _directors_in_order(self) -> list[Host]:
-        """BACKUP directors first."""
-        holders = {name for names in self._holders().values() for name in names}
+        """BACKUP directors first; of several MASTERs, those that hold fewer VIPs."""
+        held = Counter(name for names in self._holders().values() for name in names)
         directors = [h for h in self.hosts if h.role is Role.DIRECTOR]
-        return sorted(directors, key=lambda host: host.name in holders)
+        return sorted(directors, key=lambda host: held[host.name])
 
     def _let_vrrp_settle(self) -> None:
         """Reads the directors again until each VIP has one holder.

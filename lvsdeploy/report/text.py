@@ -331,7 +331,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _director(director: DirectorStatus) -> Iterator[RenderableType]:
-    style = {"MASTER": "bold green", "BACKUP": "cyan"}.get(director.role, "bold red")
+    style = {"MASTER": "bold green", "BACKUP": "cyan"}.get(director.role.partition(" ")[0], "bold red")
     holds = f", holds {', '.join(director.holds)}" if director.holds else ""
     yield Text.assemble((director.name, "bold"), ": ", (director.role, style), holds)
     if not director.services:
