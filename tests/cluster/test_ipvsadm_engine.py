@@ -325,7 +325,7 @@ def test_destroy_leaves_the_host_as_it_was(cluster: Living, before: dict[str, An
 
 
 def unavoidable(key: str) -> bool:
-    """Modules stay loaded, what has run at a boot counts as having run, and update-rc.d tells systemd, too."""
+    """Modules stay loaded, what ran at a boot counts as having run, and update-rc.d tells systemd, too."""
     return key.startswith(
         (
             "sysctl net/ipv4/vs/",
