@@ -156,7 +156,7 @@ class _Hosts:
         variants = Variant.every()
         if isinstance(host, Director) and self.cluster.engine is Engine.IPVSADM:
             ours += [*TABLE_PATHS, *(drop_in_path(cluster, unit) for unit in TABLE_UNITS)]
-            variants = Variant.every(saved_tables=SAVED)
+            variants = Variant.every(saved_tables=(*SAVED, None))
         states = [self.state(name, variant) for variant in variants]
         # Folders, too: those that are not there yet are made, and remembered as ours.
         ours += [manifest_path(cluster), *folders_of((*ours, history_path(cluster, "")))]

@@ -311,3 +311,11 @@ OTHER_OWNER = code(
     "may hold it on another interface than lo, or lack arp_ignore=1.",
     links=(_ARP,),
 )
+NOT_SAVED = code(
+    "LVS359",
+    Severity.ERROR,
+    "Nothing would restore a director's IPVS table at boot.",
+    why="With the engine ipvsadm the table is saved where the distribution's own package restores it from. "
+    "Of this distribution lvsdeploy does not know where that is.",
+    fix="Use `engine: keepalived`, or a distribution of the page about distributions.",
+)

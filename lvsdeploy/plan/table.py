@@ -99,6 +99,9 @@ def findings(context: Context) -> Iterator[Finding]:
         yield codes.FOREIGN_TABLE.finding(
             f"the IPVS table holds what somebody else put there: {names}", host=context.host
         )
+    if context.by_hand and not saved_path(context.facts):
+        name = context.facts.os_id or "of this host"
+        yield codes.NOT_SAVED.finding(f"the distribution {name} restores no table at boot", host=context.host)
     doer = _Doer.of(context)
     unknown = doer.ours and not doer.by_hand and context.checkers is None
     for key, wanted in sorted(desired.items()):
@@ -168,7 +171,7 @@ class _Doer:
             starts=not by_hand and not runs,
             known=context.record.known,
             recorded=wanted is not None and context.record.digests.get(path) == wanted.digest,
-            patience=context.drain if by_hand or runs else 0,
+            patience=context.drain if by_hand or runs or context.record.services else 0,
         )
 
     def reason(self, action: Action) -> Reason:

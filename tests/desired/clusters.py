@@ -11,6 +11,7 @@ from lvsdeploy.inventory.model import (
     Cluster,
     Destination,
     Director,
+    Engine,
     ForwardingMethod,
     Garp,
     Ipvs,
@@ -292,8 +293,36 @@ def dual_stack() -> Cluster:
     )
 
 
+def by_hand() -> Cluster:
+    """Without keepalived: DR with thresholds, a mark of both families, NAT; VIPs of both families."""
+    sixth = vip("2001:db8::50/64")
+    web = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
+    limited = service("http", {web: 1, WEB2: 3}, scheduler=Scheduler.WRR, health_check=NoCheck())
+    pools = tuple(
+        replace(pool, destinations=tuple(replace(d, upper=100, lower=80) for d in pool.destinations))
+        for pool in limited.pools
+    )
+    return cluster(
+        replace(limited, pools=pools),
+        service("tls", {web: 1}, 0, vips=(PUBLIC, sixth), fwmark=7, persistence=300, health_check=NoCheck()),
+        service(
+            "api",
+            {DB1: 2},
+            8000,
+            rport=8080,
+            vip=vip("192.0.2.51/24", "eth0.100"),
+            mode=ForwardingMethod.NAT,
+            health_check=NoCheck(),
+        ),
+        engine=Engine.IPVSADM,
+        real_servers=(web, WEB2, DB1),
+        nat=INSIDE,
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
+    "by-hand": by_hand,
     "dr-two-directors": dr_two_directors,
     "nat-two-directors": nat_two_directors,
     "nat-checked-only": nat_checked_only,

@@ -117,7 +117,7 @@ def test_goals_of_every_host() -> None:
         everyone = {h.name: h.address for h in cluster.hosts() if h.name in render_all(cluster)}
         directors = {director.name for director in cluster.directors}
         for host, state in render_all(cluster).items():
-            goal = desired_goal(cluster, host, Facts())
+            goal = desired_goal(cluster, host, Facts(os_id="debian"))
             assert goal.state == state
             assert goal.hosts == (everyone if host in directors else {})
     assert "db2" not in desired_goal(clusters.nat_two_directors(), "lvs1", Facts()).hosts

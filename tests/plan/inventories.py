@@ -72,6 +72,8 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
                 "configure_gateway": draw(st.booleans()),
                 "masquerade": draw(st.booleans()),
             }
+    if len(document["directors"]) == 1 and draw(st.integers(0, 2)) == 0:
+        document["engine"] = "ipvsadm"
     return document
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Table = Mapping[ServiceKey, VirtualService]
 
 CONF = "/etc/keepalived/keepalived.conf"
-_SCRIPT = re.compile(r"/etc/lvsdeploy/[^/]+/real-server")
+_SCRIPT = re.compile(r"/etc/lvsdeploy/[^/]+/(?:real-server|director)")
 _ASSIGNED = re.compile(rb"^(vips|gateways)='([^']*)'$", re.MULTILINE)
 
 
@@ -218,8 +218,7 @@ class Machine:
         self._unit(name, active=True)
         if name == "keepalived":
             self._change(virtual_services=self._added(self._tables[self.state.files[CONF].content]))
-        script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
-        if script in self.state.files:
+        for script in self._scripts_of(name):
             self._change(addresses=self.state.addresses | self._vips_of(script))
             for gateway in self._assigned(script).get("gateways", "").split():
                 if not any(str(r.via) == gateway and r.metric <= 1 for r in self.state.routes):
@@ -230,11 +229,19 @@ class Machine:
         self._unit(name, active=False)
         if name == "keepalived" and self.state.virtual_services is not None:
             self._change(virtual_services={})
-        script = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/real-server"
-        if script in self.state.files:
+        for script in self._scripts_of(name):
             others = [path for path in self._scripts() if path != script]
             assert not self._shows_vips
             self._change(addresses=self.state.addresses - (self._vips_of(script) - self._vips_of(*others)))
+
+    def _keepalived_leaves_table(self) -> None:
+        assert self._runs("keepalived")
+        self._unit("keepalived", active=False)
+
+    def _scripts_of(self, name: str) -> list[str]:
+        """The scripts that a unit of ours runs."""
+        folder = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/"
+        return [path for path in self._scripts() if path.startswith(folder)]
 
     def _unit_reload(self, name: str) -> None:
         assert self._runs(name)
@@ -258,7 +265,8 @@ class Machine:
 
     def _vips_of(self, *scripts: str) -> frozenset[Address]:
         words = [word for script in scripts for word in self._assigned(script).get("vips", "").split()]
-        return frozenset(Address("lo", ip_interface(word)) for word in words)
+        parts = [word.partition("@") for word in words]
+        return frozenset(Address(interface or "lo", ip_interface(word)) for word, _, interface in parts)
 
     # --- the table ------------------------------------------------------------------------------------------
 

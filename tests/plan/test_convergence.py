@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsdeploy.desired import render_all
-from lvsdeploy.inventory.model import Protocol
+from lvsdeploy.inventory.model import Engine, Protocol
 from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
@@ -107,13 +107,22 @@ def test_connections_get_time_to_end_before_they_would_break(
         quiesced = {(service, there) for name, service, there, *_ in filter(is_quiesce, words)}
         assert quiesced == going(context, patient)
         if quiesced:
-            place = words.index(("place", "/etc/keepalived/keepalived.conf"))
+            by_hand = after.engine is Engine.IPVSADM
+            goes = [n for n, step in enumerate(words) if takes_out(step, by_hand=by_hand)]
+            place = min(goes)
             wait = words.index(("await_quiet", "30"))
             assert max(n for n, step in enumerate(words) if is_quiesce(step)) < wait < place
         assert [w for w in words if not is_quiesce(w) and w[0] != "await_quiet"] == [
             step.words for step in plan(replace(patient, drain=0)).steps()
         ]
         assert told(applied(patient, after)) == []
+
+
+def takes_out(words: tuple[str, ...], *, by_hand: bool) -> bool:
+    """Whether destinations go with this step."""
+    if not by_hand:
+        return words == ("place", "/etc/keepalived/keepalived.conf")
+    return words[0] == "table" and words[2 + int(words[1])] in ("-d", "-D")
 
 
 def is_quiesce(words: tuple[str, ...]) -> bool:
