@@ -312,7 +312,7 @@ OTHER_OWNER = code(
     links=(_ARP,),
 )
 NOT_SAVED = code(
-    "LVS359",
+    "LVS598",
     Severity.ERROR,
     "Nothing would restore a director's IPVS table at boot.",
     why="With the engine ipvsadm the table is saved where the distribution's own package restores it from. "

@@ -39,6 +39,8 @@ def address_changes(context: Context) -> Iterator[Change]:
         recorded = there in context.record.addresses
         if right is None and (not recorded or _is_not_ours_alone(context, there)):
             continue
+        if context.by_hand and not recorded:
+            continue  # a director answers for its VIPs wherever they stand
         if there.address.ip in context.own and there.interface != _LOOPBACK:
             continue  # a record that says so is wrong, and would cut the host off
         reason = Reason.DRIFT if context.record.known else Reason.FOREIGN

@@ -283,7 +283,7 @@ def test_what_restores_the_table_is_never_started_or_stopped() -> None:
 def test_a_distribution_that_nobody_knows_is_told() -> None:
     facts = replace(FACTS, os_id="gentoo", package_manager=None)
     context = untouched(smallest(), "lvs1", facts)
-    assert "LVS359" in codes(context)
+    assert "LVS598" in codes(context)
     assert plan(context).refused
     assert SAVED
 
