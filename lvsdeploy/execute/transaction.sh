@@ -554,7 +554,10 @@ keepalived_leaves_table() {
         fi
         kill -KILL "$parent"
     fi 2>/dev/null
-    halt keepalived
+    halt keepalived || return 1
+    for name in keepalived checkers vrrp; do # who is killed leaves these
+        rm -f /run/keepalived/"$name".pid /run/"$name".pid
+    done
     [ "$manager" != systemd ] || systemctl --quiet reset-failed keepalived 2>/dev/null || :
 }
 

@@ -210,6 +210,8 @@ def _was_there(context: Context, address: Address) -> bool:
     for record in (context.record, *context.others):
         if address in record.addresses:
             return record.addresses[address]
+    if context.by_hand and KEEPALIVED_CONF in context.record.files:
+        return False  # a keepalived of ours has put it there
     return address in context.actual.addresses and not _record_was_lost(context)
 
 

@@ -331,6 +331,7 @@ def unavoidable(key: str) -> bool:
             "sysctl net/ipv4/vs/",
             "sysctl net/netfilter/",
             "active ipvsadm.service",
+            "active systemd-modules-load.service",
             "file /etc/systemd/system/multi-user.target.wants",
         )
     )

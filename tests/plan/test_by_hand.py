@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lvsdeploy.desired.table_at_boot import SAVED
 from lvsdeploy.inventory.model import Engine, Protocol
 from lvsdeploy.observe.ipvs_table import parse
+from lvsdeploy.plan import bookkeeping
 from lvsdeploy.plan.change import Phase, Reason
 from lvsdeploy.state.file import File
 from lvsdeploy.state.ipvs import ServiceKey
@@ -28,6 +29,7 @@ from tests.plan.hosts import (
     declared,
     declared_anew,
     given_up,
+    on,
     plan,
     seen,
     steps,
@@ -300,6 +302,16 @@ def test_from_keepalived_the_table_stays() -> None:
     assert commands(context) == []
     reasons = {c.name: c.reason for c in plan(context).changes}
     assert reasons["/etc/keepalived/keepalived.conf"] is Reason.LEFT_OVER
+
+
+def test_vips_that_keepalived_had_put_there_go_in_the_end() -> None:
+    context = converged(clusters.smallest(), "lvs1")
+    vip = on("eth0", "192.0.2.50/32")
+    context = declared_anew(changed(context, addresses=context.actual.addresses | {vip}), smallest())
+    assert bookkeeping.next_record(context).addresses == {vip: False}
+    found = untouched(smallest(), "lvs1")
+    found = changed(found, addresses=found.actual.addresses | {vip})
+    assert bookkeeping.next_record(found).addresses == {vip: True}, "it was there before us"
 
 
 def test_to_keepalived_the_table_stays() -> None:
