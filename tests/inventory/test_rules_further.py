@@ -1,0 +1,132 @@
+"""Further inventories that break a rule, beside the one of each in test_rules.py, and what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.inventory.shown import findings_of
+from tests.inventory.test_rules import NAT, inventory, service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TWO_ROUTES = "nat: {gateway: 192.0.2.1/24, interface: eth0, configure_gateway: true}\n"
+SPREAD = "scheduler: sh, scheduler_flags: [sh-port]"
+ELSEWHERE = "sorry_server: {address: 198.51.100.9}"
+DIRECT_SORRY = NAT + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.9, mode: dr}")
+CASES = [
+    (
+        "LVS101",
+        service("port: 80, sorry_server: {address: 192.0.2.99, port: 81}"),
+        ["the sorry server's port 81 differs, in mode dr"],
+    ),
+    (
+        "LVS101",
+        NAT + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.99, port: 81, mode: dr}"),
+        [],
+    ),
+    (
+        "LVS102",
+        "vips: {public: {address: 192.0.2.50/24}}\n"
+        + service(f"port: 80, {ELSEWHERE}").replace("192.0.2.50", "public"),
+        ["the sorry server 198.51.100.9 is outside 192.0.2.0/24, in mode dr"],
+    ),
+    (
+        "LVS105",
+        service("port: 80, sorry_server: {address: 10.2.0.9, mode: nat}"),
+        ["the sorry server of 'http' has mode nat, and there is no `nat` section"],
+    ),
+    (
+        "LVS107",
+        NAT + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.9}"),
+        ["the sorry server 192.0.2.9 is outside 10.2.0.0/24"],
+    ),
+    ("LVS107", DIRECT_SORRY, []),
+    (
+        "LVS114",
+        TWO_ROUTES
+        + service("port: 80, mode: nat")
+        + "  b: {vip: 192.0.2.50, port: 81, mode: tun, real_servers: [web1]}\n",
+        ["web1 is in NAT and TUN services, with its route set to the director"],
+    ),
+    (
+        "LVS114",
+        TWO_ROUTES
+        + service("port: 80, mode: dr")
+        + "  b: {vip: 192.0.2.50, port: 81, mode: tun, real_servers: [web1]}\n",
+        [],
+    ),
+    ("LVS115", DIRECT_SORRY, ["the sorry server 192.0.2.9 needs the VIP on lo, set up by hand"]),
+    ("LVS115", service("port: 80, sorry_server: {address: 127.0.0.1}"), []),
+    (
+        "LVS116",
+        NAT + service("port: 0, persistence: 9, mode: nat, health_check: none", "[{name: web1, port: 80}]"),
+        ["all ports of 'http' go to port 80"],
+    ),
+    (
+        "LVS116",
+        NAT + service('ports: ["80-90"], mode: nat', "[{name: web1, port: 80}]"),
+        ["ports 80-90 all go to port 80"],
+    ),
+    (
+        "LVS201",
+        service('ports: ["80-90"]') + '  b: {vip: 192.0.2.50, ports: ["85-95"], real_servers: [web1]}\n',
+        ["'b' has tcp 192.0.2.50 port 85 (5 more), and so has 'http'"],
+    ),
+    ("LVS213", service("port: 80, sorry_server: {address: 127.0.0.1}"), []),
+    (
+        "LVS243",
+        service('ports: ["80-90"], fwmark: 7'),
+        ["'http' has one mark for several ports, and no persistence"],
+    ),
+    ("LVS243", service("port: 80, fwmark: 7"), []),
+    (
+        "LVS248",
+        "vips: {a: {address: 192.0.2.50}}\n"
+        + service("port: 80").replace("vip: 192.0.2.50", 'vips: ["192.0.2.40-59", a, "192.0.2.58-61"]'),
+        ["'http' has the VIP 192.0.2.50 already", "'http' has the VIP 192.0.2.58 and 1 more already"],
+    ),
+    ("LVS309", service("ports: [53], fwmark: 7, protocols: [tcp, udp], one_packet: true"), []),
+    (
+        "LVS309",
+        service("ports: [53], fwmark: 7, protocols: [tcp, sctp], one_packet: true"),
+        ["one_packet is for UDP; 'http' is tcp and sctp"],
+    ),
+    (
+        "LVS310",
+        service("port: 53, protocol: udp, one_packet: true, persistence: 9, persistence_engine: sip"),
+        [],
+    ),
+    (
+        "LVS374",
+        service("port: 80, scheduler: mh", "[web1, {name: web2, inhibit_on_failure: true}]"),
+        ["mh refuses the clients of a failed real server with weight 0"],
+    ),
+    ("LVS374", service("port: 80, scheduler: sh", "[{name: web1, weight: 0}, {name: web2, weight: 0}]"), []),
+    ("LVS377", service("port: 5060, protocol: udp, persistence: 9, persistence_engine: sip, " + SPREAD), []),
+    ("LVS378", service("port: 80, persistence: 9, scheduler: sh, scheduler_flags: [sh-port]"), []),
+    (
+        "LVS381",
+        service("port: 80, quorum: 2, hysteresis: 1, weight: 2, sorry_server: {address: 192.0.2.99}"),
+        [],
+    ),
+    (
+        "LVS384",
+        NAT + service("port: 21, mode: nat, persistence: 60"),
+        ["'http' is FTP, and needs the module ip_vs_ftp in NAT"],
+    ),
+    ("LVS385", service("port: 80, health_check: https"), ["'http' is checked by https on port 80"]),
+    ("LVS385", service("port: 443, health_check: https"), []),
+    ("LVS415", NAT.replace("eth1", "lo"), ["lo is in no network, and the real servers are in one"]),
+]
+
+
+@pytest.mark.parametrize(("code", "sections", "said"), CASES)
+def test_says(code: str, sections: str, said: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(inventory(sections), encoding="utf-8")
+    found = findings_of(path)
+    assert [finding.summary for finding in found if finding.code == code] == said
+    assert not [finding for finding in found if finding.code.startswith("LVS0")]
