@@ -538,6 +538,8 @@ unit_stop() {
 
 unit_reload() { unit_do "$1" reload; }
 
+unit_restart() { unit_do "$1" restart; }
+
 # keepalived is stopped, and the table stays: a clean stop would empty it, and break every connection. So its
 # checker ends without a last word, while its parent, held, cannot start another. VRRP ends as it should: it
 # takes the VIPs away, and tells the other directors.

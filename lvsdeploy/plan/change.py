@@ -83,6 +83,7 @@ _TITLES = {
     "unit_enable": "have started at boot",
     "unit_start": "start",
     "unit_reload": "reload",
+    "unit_restart": "restart",
     "unit_stop": "stop",
     "keepalived_leaves_table": "end keepalived, and leave the IPVS table as it is",
     "unit_disable": "keep from being started at boot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
     from lvsdeploy.record import RecordedFile
 
+_VMAC = re.compile(rb"^\s*(use_vmac\S*.*)$", re.MULTILINE)
 _UNIT_FOLDER = "/etc/systemd/system/"
 
 
@@ -126,9 +128,17 @@ def _around(context: Context, path: str, *, content_changes: bool) -> Iterator[S
     if path == KEEPALIVED_CONF:
         yield Step(Phase.TEST, ("test_keepalived", path))
         if context.actual.runs(KEEPALIVED_UNIT):
-            yield Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT))
-            yield Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT))
+            does = "unit_restart" if _needs_restart(context) else "unit_reload"
+            yield Step(Phase.PREPARE, ("on_undo", does, KEEPALIVED_UNIT))
+            yield Step(Phase.UNIT, (does, KEEPALIVED_UNIT))
     yield from _reread_units(path)
+
+
+def _needs_restart(context: Context) -> bool:
+    """VIPs that get interfaces of their own (VMAC), or lose them, stay where they are at a reload."""
+    both = (context.actual.files, context.desired.files)
+    texts = [files[KEEPALIVED_CONF].content for files in both if KEEPALIVED_CONF in files]
+    return len({frozenset(_VMAC.findall(text)) for text in texts}) > 1
 
 
 def _reread_units(path: str) -> Iterator[Step]:

@@ -243,6 +243,9 @@ class Machine:
         folder = f"/etc/lvsdeploy/{name.removeprefix('lvsdeploy-')}/"
         return [path for path in self._scripts() if path.startswith(folder)]
 
+    def _unit_restart(self, name: str) -> None:
+        self._unit_reload(name)
+
     def _unit_reload(self, name: str) -> None:
         assert self._runs(name)
         self._reloaded(name)

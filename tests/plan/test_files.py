@@ -319,6 +319,16 @@ def test_keepalived_conf_is_tested_and_reloaded() -> None:
     assert acting(context)[2].words == ("on_undo", "unit_reload", "keepalived")
 
 
+def test_vips_on_interfaces_of_their_own_take_a_restart() -> None:
+    """At a reload they would stay where they are."""
+    with_vmac = replace(SHOP, vrrp=replace(SHOP.vrrp, vmac=True))
+    for before, after in ((SHOP, with_vmac), (with_vmac, SHOP)):
+        words = [step.words for step in acting(declared_anew(converged(before, "lvs1"), after))]
+        assert ("on_undo", "unit_restart", "keepalived") in words
+        assert ("unit_restart", "keepalived") in words
+        assert ("unit_reload", "keepalived") not in words
+
+
 def test_keepalived_is_not_reloaded_where_it_does_not_run() -> None:
     context = with_file(lvs(), CONF, content=b"mine\n")
     context = changed(
