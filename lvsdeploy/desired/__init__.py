@@ -9,6 +9,7 @@ from lvsdeploy.desired.hosts import (
     desired_goal,
     desired_state,
     has_rules,
+    kernel_modules,
     probe_paths,
     render_all,
     unit_names,
@@ -17,6 +18,7 @@ from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
 from lvsdeploy.desired.table import expected_table, pool_keys
+from lvsdeploy.desired.tunnels import overhead
 from lvsdeploy.desired.vrrp import vip_groups
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "expected_table",
     "has_rules",
     "inside_router_id",
+    "kernel_modules",
     "known_drains",
     "nat_in_use",
+    "overhead",
     "pool_keys",
     "probe_paths",
     "render_all",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.director import director_state
+from lvsdeploy.desired.director import director_modules, director_state
 from lvsdeploy.desired.director_script import with_script
 from lvsdeploy.desired.drained import known_drains, with_drained
 from lvsdeploy.desired.identity import ByIdentity
@@ -30,6 +30,7 @@ from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
 from lvsdeploy.desired.table_at_boot import SAVED, with_saved_table
 from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 from lvsdeploy.desired.templates import Templates
+from lvsdeploy.desired.tunnels import modules_of
 from lvsdeploy.desired.variant import Variant
 from lvsdeploy.inventory.model import Director, Engine
 from lvsdeploy.record import Goal, folders_of, history_path, manifest_path
@@ -118,6 +119,15 @@ def unit_names(cluster: Cluster, host: str) -> tuple[str, ...]:
         if cluster.engine is Engine.IPVSADM:
             names.update(TABLE_UNITS)
     return tuple(sorted(names))
+
+
+def kernel_modules(cluster: Cluster, host: str) -> tuple[str, ...]:
+    """Every kernel module to ask a host about, sorted."""
+    roles = _hosts(ByIdentity(cluster), None).roles
+    found, serving = roles.find(host), cluster.serving(host)
+    names = set(director_modules(cluster)) if isinstance(found, Director) else set()
+    server = serving if isinstance(found, Director) else found
+    return tuple(sorted(names | set(modules_of(roles, server) if server is not None else ())))
 
 
 class _Hosts:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.boot import Boot
-from lvsdeploy.desired.paths import director_script_path, script_path, sysctl_path
+from lvsdeploy.desired.paths import director_script_path, modules_path, script_path, sysctl_path
 from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def both(
     """The states of a machine's two roles in one."""
     if not server.files:
         return director
-    path = sysctl_path(cluster.name)
     files = {**server.files, **director.files}
-    if path in director.files and path in server.files:
-        files[path] = _joined(director.files[path], server.files[path])
+    for path in (sysctl_path(cluster.name), modules_path(cluster.name)):
+        if path in director.files and path in server.files:
+            files[path] = _joined(director.files[path], server.files[path])
     boot = Boot(
         director=director_script_path(cluster.name) in files,
         real_server=script_path(cluster.name) in files,
@@ -53,6 +53,8 @@ def both(
         sysctls={**server.sysctls, **director.sysctls},
         addresses=director.addresses | server.addresses,
         units={**server.units, **director.units},
+        tunnels=server.tunnels,
+        gue_ports=server.gue_ports,
     )
 
 

@@ -7,11 +7,12 @@ from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.boot import Boot
-from lvsdeploy.desired.paths import script_path, sysctl_path, unit_name
+from lvsdeploy.desired.paths import modules_path, script_path, sysctl_path, unit_name
+from lvsdeploy.desired.tunnels import Tunnels, tunnels_of
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
-from lvsdeploy.state.network import Address, default_route
+from lvsdeploy.state.network import LOOPBACK, Address, default_route
 from lvsdeploy.state.sysctl import conf
 from lvsdeploy.state.unit import Unit
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import IPAddress, RealServer
     from lvsdeploy.state.facts import ServiceManager
-
-LOOPBACK = "lo"
 
 _ARP = {"arp_ignore": 1, "arp_announce": 2}
 
@@ -33,22 +32,27 @@ def real_server_state(
     manager: ServiceManager,
     actual: HostState | None,
 ) -> HostState:
-    """In DR the VIPs on lo, hidden from ARP; in NAT the way back through the director.
+    """In DR the VIPs on lo, hidden from ARP; in NAT the way back through the director; in TUN also tunnels.
 
     `actual` tells the interfaces that carry the RIP where the inventory does not.
     """
-    vips, nat = roles.dr_vips(server), roles.inside_of(server)
+    vips, nat, tunnels = roles.dr_vips(server), roles.inside_of(server), tunnels_of(roles, server)
     gateways = tuple(gateway.ip for gateway in roles.gateways(server))
     managed = gateways if nat is not None and nat.configure_gateway else ()
-    files = _files(templates, roles.cluster.name, vips, managed, manager)
+    files = _files(templates, roles.cluster.name, vips, managed, tunnels, manager)
     name = unit_name(roles.cluster.name)
     return HostState(
         programs=frozenset({"ip"}) if files else frozenset(),
         files={file.path: file for file in files},
-        sysctls=_sysctls(vips, _interfaces(server, actual)),
-        addresses=frozenset(Address(LOOPBACK, ip_interface(vip)) for vip in vips),
+        sysctls={
+            **_sysctls((*vips, *_inside(tunnels)), _interfaces(server, actual)),
+            **tunnels.sysctls,
+        },
+        addresses=frozenset((*(Address(LOOPBACK, ip_interface(vip)) for vip in vips), *tunnels.vips)),
         routes=tuple(default_route(gateway) for gateway in gateways),
         units={name: Unit(name, enabled=True, active=True)} if files else {},
+        tunnels={link.name: link for link in tunnels.links},
+        gue_ports=frozenset(tunnels.ports),
     )
 
 
@@ -58,16 +62,19 @@ def _files(
     cluster: str,
     vips: tuple[IPAddress, ...],
     gateways: tuple[IPAddress, ...],
+    tunnels: Tunnels,
     manager: ServiceManager,
 ) -> tuple[File, ...]:
     """Sysctls, the script, and what runs it at boot, sorted by path; nothing when there is nothing to do."""
-    if not vips and not gateways:
+    if not vips and not gateways and not tunnels.links:
         return ()
+    arp = _needs_arp((*vips, *_inside(tunnels)))
     values = {
         "cluster": cluster,
         "vips": [ip_interface(vip) for vip in vips],
-        "arp": _needs_arp(vips),
+        "arp": arp,
         "sixth": any(vip.version == IPV6 for vip in vips),
+        "tunnels": tunnels,
         "gateways": gateways,
         "script": script_path(cluster),
     }
@@ -76,8 +83,11 @@ def _files(
         File(script_path(cluster), templates.render("real-server/real-server.sh.j2", **values), 0o755),
         boot.unit(templates, cluster, manager),
     ]
-    if _needs_arp(vips):
+    if arp:
         files.append(File(sysctl_path(cluster), templates.render("sysctl/real-server.conf.j2", **values)))
+    if tunnels.modules:
+        modules = templates.render("modules/real-server.conf.j2", **values)
+        files.append(File(modules_path(cluster), modules))
     return tuple(sorted(files, key=lambda file: file.path))
 
 
@@ -91,6 +101,11 @@ def _sysctls(vips: tuple[IPAddress, ...], interfaces: tuple[str, ...]) -> dict[s
     return {
         conf(interface, name): value for interface in ("all", *interfaces) for name, value in _ARP.items()
     }
+
+
+def _inside(tunnels: Tunnels) -> tuple[IPAddress, ...]:
+    """The VIPs that come wrapped: real server and VIP may share a network all the same."""
+    return tuple(vip.address.ip for vip in tunnels.vips)
 
 
 def _needs_arp(vips: tuple[IPAddress, ...]) -> bool:

@@ -18,9 +18,6 @@ class Roles:
     """A cluster's hosts and what they are there for. LvsdeployError for a cluster nothing here renders."""
 
     def __init__(self, cluster: Cluster) -> None:
-        for service in cluster.services:
-            if service.mode is ForwardingMethod.TUN:
-                raise LvsdeployError(f"service {service.name}: mode tun is not built yet; use dr or nat")
         self.cluster = cluster
         self.nat = nat_in_use(cluster)
 
@@ -40,13 +37,13 @@ class Roles:
 
     def dr_vips(self, server: RealServer) -> tuple[IPAddress, ...]:
         """The VIPs that this machine must hold, sorted, each once."""
-        services = self._services_of(server)
+        services = self.services_of(server)
         vips = {vip.ip for service in services if service.mode is ForwardingMethod.DR for vip in service.vips}
         return tuple(sorted(vips, key=lambda ip: (ip.version, int(ip))))
 
     def inside_of(self, server: RealServer) -> Nat | None:
         """The inside that this machine's replies go through, when it serves in NAT."""
-        services = self._services_of(server)
+        services = self.services_of(server)
         return self.nat if any(s.mode is ForwardingMethod.NAT for s in services) else None
 
     def gateways(self, server: RealServer) -> tuple[IPInterface, ...]:
@@ -54,11 +51,11 @@ class Roles:
         inside = self.inside_of(server)
         if inside is None:
             return ()
-        services = [s for s in self._services_of(server) if s.mode is ForwardingMethod.NAT]
+        services = [s for s in self.services_of(server) if s.mode is ForwardingMethod.NAT]
         versions = {pool.version for service in services for pool in service.pools}
         return tuple(gateway for gateway in inside.gateways if gateway.version in versions)
 
-    def _services_of(self, server: RealServer) -> list[Service]:
+    def services_of(self, server: RealServer) -> list[Service]:
         """The services whose packets this machine may get: as a real server, or as the sorry server.
 
         To a director its own destination is local, in any mode: it gets packets from other directors alone.

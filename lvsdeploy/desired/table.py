@@ -84,7 +84,7 @@ def sorry_port(service: Service, pool: Pool) -> int:
 
 def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualService:
     destinations = pool.destinations
-    tunnel = _tunnel_of(service)
+    tunnel = tunnel_of(service) if service.mode is ForwardingMethod.TUN else None
     mask = service.persistence_netmask if key.family == IPV4 else service.persistence_prefix
     rows = [
         TableDestination(
@@ -95,7 +95,7 @@ def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualSe
     sorry = service.sorry_server
     if sorry is not None and sorry.inhibit:
         mode = service.sorry_mode
-        tunnel = _tunnel_of(service) if mode is service.mode else None
+        tunnel = tunnel_of(service) if mode is ForwardingMethod.TUN else None
         port = sorry_port(service, pool)
         row = TableDestination(canonical(sorry.address), port, _FORWARDING[mode], 0, tunnel=tunnel)
         rows += [] if row.key in {other.key for other in rows} else [row]
@@ -114,9 +114,8 @@ def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualSe
     )
 
 
-def _tunnel_of(service: Service) -> Tunnel | None:
-    if service.mode is not ForwardingMethod.TUN:
-        return None
+def tunnel_of(service: Service) -> Tunnel:
+    """What of a service's tunnel its type has."""
     kind = TunnelKind(service.tunnel.type.value)
     port = service.tunnel.port if kind is TunnelKind.GUE else 0
     return Tunnel(kind, port, Checksum(service.tunnel.checksum or "nocsum"))

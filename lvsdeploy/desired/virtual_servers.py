@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, ip_address
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.table import netmask_shown, sorry_port
+from lvsdeploy.desired.table import netmask_shown, sorry_port, tunnel_of
 from lvsdeploy.inventory.health_checks import (
     PLACEHOLDERS,
     BfdCheck,
@@ -30,7 +30,8 @@ from lvsdeploy.inventory.health_checks import (
     port_of,
     timing_of,
 )
-from lvsdeploy.inventory.model import IPV6
+from lvsdeploy.inventory.model import IPV6, ForwardingMethod
+from lvsdeploy.state.ipvs import Checksum, TunnelKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -194,6 +195,16 @@ class VirtualServer:
         return netmask_shown(self.service.persistence_netmask)
 
     @property
+    def lvs_method(self) -> tuple[str, ...]:
+        """The forwarding method, which real servers inherit."""
+        return _lvs_method(self.service, self.service.mode)
+
+    @property
+    def sorry_method(self) -> tuple[str, ...]:
+        """That of the sorry server."""
+        return _lvs_method(self.service, self.service.sorry_mode)
+
+    @property
     def sorry_port(self) -> int:
         return sorry_port(self.service, self.pool)
 
@@ -295,3 +306,19 @@ def _ranges(addresses: Iterable[IPAddress]) -> Iterator[str]:
         if first:
             yield str(ip_address(first[0])) + (f"-{last[0] % 256}" if last != first else "")
     yield from (str(address) for address in addresses if not isinstance(address, IPv4Address))
+
+
+def _lvs_method(service: Service, mode: ForwardingMethod) -> tuple[str, ...]:
+    """`TUN type gue port 6080 csum` (check_parser.c, svr_forwarding_handler, since 2.0.18).
+
+    ipip is the default, which older ones have no word for.
+    """
+    if mode is not ForwardingMethod.TUN:
+        return (mode.upper(),)
+    tunnel = tunnel_of(service)
+    words = [mode.upper()]
+    if tunnel.kind is not TunnelKind.IPIP:
+        words += ["type", tunnel.kind.value]
+        words += ["port", str(tunnel.port)] if tunnel.port else []
+        words += [tunnel.checksum.value] if tunnel.checksum is not Checksum.NONE else []
+    return tuple(words)

@@ -17,11 +17,12 @@ from lvsdeploy.desired import (
     desired_goal,
     expected_table,
     has_rules,
+    kernel_modules,
     probe_paths,
     unit_names,
     with_leaving,
 )
-from lvsdeploy.desired.director import PROGRAMS, director_modules
+from lvsdeploy.desired.director import PROGRAMS
 from lvsdeploy.desired.firewall import LOADERS
 from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
 from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
@@ -158,7 +159,7 @@ class Aim:
             files={p: tuple(known.values()) for p, known in probe_paths(cluster, name).items()},
             units=unit_names(cluster, name),
             programs=tuple(sorted({*(PROGRAMS if is_director else ("ip",)), *(LOADERS if ruled else ())})),
-            modules=director_modules(cluster) if is_director else (),
+            modules=kernel_modules(cluster, name),
             table=frozenset(expected_table(cluster).values()) if is_director else None,
             counters=is_director and options.counters,
             daemons=is_director,

@@ -163,6 +163,95 @@ sysctl_of_module() {
 
 write_value() { printf '%s\n' "$2" >"$1"; }
 
+# One that is built into the kernel may be unknown to modprobe: then the step that needs it tells.
+module_load() {
+    [ -d "/sys/module/$1" ] && return 0
+    said=$(modprobe "$1" 2>&1) || echo "${said:-modprobe $1 failed}"
+}
+
+has_link() { [ -e "/sys/class/net/$1" ]; }
+
+link_is_up() {
+    case "$(ip link show dev "$1")" in *[,\<]UP[,\>]*) return 0 ;; esac
+    return 1
+}
+
+# tunnel_add NAME WORDS...: `ip link add name NAME WORDS`, unless there is an interface of that name.
+tunnel_add() {
+    has_link "$1" && return 0
+    on_undo tunnel_gone "$1" || return 1
+    ip link add name "$@" && return 0
+    has_link "$1" || forget
+    return 1
+}
+
+tunnel_gone() { ! has_link "$1" || ip link del dev "$1" || ! has_link "$1"; }
+
+# tunnel_del NAME WORDS...: WORDS make it again. Its addresses are somebody else's to put back.
+tunnel_del() {
+    has_link "$1" || return 0
+    filter=$(cat "/proc/sys/net/ipv4/conf/$1/rp_filter" 2>/dev/null)
+    was=down
+    ! link_is_up "$1" || was=up
+    on_undo tunnel_back "$was" "${filter:--}" "$@" || return 1
+    tunnel_gone "$1"
+}
+
+# tunnel_back up|down RP_FILTER NAME WORDS...
+tunnel_back() {
+    was=$1
+    filter=$2
+    shift 2
+    has_link "$1" || ip link add name "$@" || return 1
+    [ "$filter" = - ] || write_value "/proc/sys/net/ipv4/conf/$1/rp_filter" "$filter"
+    ip link set dev "$1" "$was"
+}
+
+tunnel_up() {
+    ! link_is_up "$1" || return 0
+    on_undo tunnel_set "$1" down || return 1
+    ip link set dev "$1" up
+}
+
+tunnel_down() {
+    link_is_up "$1" || return 0
+    on_undo tunnel_set "$1" up || return 1
+    ip link set dev "$1" down
+}
+
+# What is not there any more need not be set down.
+tunnel_set() { { [ "$2" = down ] && ! has_link "$1"; } || ip link set dev "$1" "$2"; }
+
+# has_gue -4|-6 PORT: `ip fou show` tells "port 6080 gue", with -6 behind for IPv6.
+has_gue() {
+    ip fou show | {
+        found=
+        while read -r _ number kind family _; do
+            [ "$family" = -6 ] || family=-4
+            [ "$family $number $kind" != "$1 $2 gue" ] || found=yes
+        done
+        [ -n "$found" ]
+    }
+}
+
+gue_add() {
+    ! has_gue "$1" "$2" || return 0
+    on_undo gue_gone "$1" "$2" || return 1
+    ip "$1" fou add port "$2" gue && return 0
+    has_gue "$1" "$2" || forget
+    return 1
+}
+
+gue_gone() { ! has_gue "$1" "$2" || ip "$1" fou del port "$2"; }
+
+gue_del() {
+    has_gue "$1" "$2" || return 0
+    on_undo gue_back "$1" "$2" || return 1
+    gue_gone "$1" "$2"
+}
+
+gue_back() { has_gue "$1" "$2" || ip "$1" fou add port "$2" gue; }
+
 # Does the interface $1 hold the address $2? 1: no, 2: no telling.
 holds() {
     [ -e "/proc/sys/net/ipv4/conf/$1" ] || return 1

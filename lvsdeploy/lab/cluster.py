@@ -139,7 +139,9 @@ class _Layout:
         if apart:
             cards.append(self._nic(self._network(apart[0]), "mgmt0", *apart))
         route = Route("default", str(self._gateway(server) or routers[network]))
-        return Machine(server.name, tuple(cards), (route,), init=self.init)
+        modes = {service.mode for service in self.cluster.services_of(server.name)}
+        tunnels = ForwardingMethod.TUN in modes
+        return Machine(server.name, tuple(cards), (route,), init=self.init, tunnels=tunnels)
 
     def _gateway(self, server: RealServer) -> IPv4Address | None:
         """In NAT without `configure_gateway` the operator has set the way back already."""

@@ -123,9 +123,8 @@ def network_script(machine: Machine) -> str:
             dad = " nodad" if address.version == 6 else " brd +"  # noqa: PLR2004 — IPv6
             lines.append(f"addr add {address} dev {nic.interface}{dad}")
         lines.append(f"link set {nic.interface} up")
-    for route in machine.routes:
-        family = "-6 " if ":" in route.via else ""
-        lines.append(f"{family}route add {route.destination} via {route.via}")
+    # The gateway tells the family: a line of a batch begins with no option.
+    lines += [f"route add {route.destination} via {route.via}" for route in machine.routes]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -95,6 +95,9 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         timeouts=timeouts,
         sync_daemons=daemons,
         netfilter=rules,
+        tunnels=seen.tunnels,
+        gue_ports=seen.gue_ports,
+        mtus=seen.mtus,
     )
     with reader.reading("checkers"):
         view = reader.checkers()

@@ -7,6 +7,12 @@ r"""Links, addresses and default routes, as `ip -o` of iproute2 or of busybox pr
     default via 192.0.2.9 dev eth0 table 100
 
 busybox prints link lines among the addresses, too. The table of a route is named unless it is the main one.
+Tunnel interfaces and GUE's ports:
+
+    3: tunl0@NONE: <NOARP,UP,LOWER_UP> mtu 1480 ...\    link/ipip 0.0.0.0 brd 0.0.0.0
+    4: lvs-gre-1a2b3c@NONE: <NOARP> mtu 1476 ...\    link/gre 10.2.0.11 brd 0.0.0.0 ...\    gre remote any
+        local 10.2.0.11 ttl inherit icsum ...                    (with -d, where such interfaces are)
+    port 6080 gue -6
 """
 
 from __future__ import annotations
@@ -19,11 +25,23 @@ from typing import TYPE_CHECKING
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.printable import host_word
 from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.tunnel import GuePort, LinkKind, TunnelLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _LINK = re.compile(r"\d+: ([^\s@:]+)(?:@[^\s:]+)?: <([A-Z0-9_,-]*)>")
+_MTU = re.compile(r" mtu (\d{1,9})\b")
+_TUNNEL = re.compile(r" link/(ipip|sit|tunnel6|gre6?) (\S+)(?: (?:brd|peer) (\S+))?(.*)")
+_KINDS = {
+    "ipip": LinkKind.IPIP,
+    "sit": LinkKind.SIT,
+    "tunnel6": LinkKind.IP6TNL,
+    "gre": LinkKind.GRE,
+    "gre6": LinkKind.IP6GRE,
+}
+_OPTIONS = frozenset({"any", "icsum", "iseq", "ikey", "external"})
+_GUE_PORT = re.compile(r"port (\d{1,5}) gue\b(.*)")
 _ADDRESS = re.compile(r"\d+: (\S+)\s+inet6? (\S+)(.*)")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*\Z")
 _PASSING = {"linkdown", "dead"}  # how the link is just now: `ip` prints such words and takes none of them
@@ -36,9 +54,13 @@ class Network:
 
     IPv6 addresses are `tentative` until duplicate address detection (DAD) has let them through; of a
     `duplicate` it has found that another machine has it.
+    `mtus` in bytes, by interface.
     """
 
     links: Mapping[str, bool]
+    mtus: Mapping[str, int]
+    tunnels: Mapping[str, TunnelLink]
+    gue_ports: frozenset[GuePort]
     addresses: frozenset[Address]
     tentative: frozenset[Address]
     duplicate: frozenset[Address]
@@ -48,25 +70,65 @@ class Network:
 def parse(lines: Iterable[str]) -> Network:
     """ValueError for an address or a gateway that is none; lines of other kinds are read over."""
     links: dict[str, bool] = {}
+    mtus: dict[str, int] = {}
+    tunnels: dict[str, TunnelLink] = {}
+    gue_ports: set[GuePort] = set()
     addresses: set[Address] = set()
     tentative: set[Address] = set()
     duplicate: set[Address] = set()
     routes: dict[Route, None] = {}
     for line in lines:
         if match := _LINK.match(line):
-            links[host_word(match[1])] = {"UP", "LOWER_UP"} <= set(match[2].split(","))
+            name, flags = host_word(match[1]), set(match[2].split(","))
+            links[name] = {"UP", "LOWER_UP"} <= flags
+            if mtu := _MTU.search(line):
+                mtus[name] = int(mtu[1])
+            if link := _tunnel(name, line, up="UP" in flags):
+                tunnels[name] = link
         elif match := _ADDRESS.match(line):
             address = Address(host_word(match[1]), ip_interface(_local(match[2], match[3])))
             addresses.add(address)
-            flags = match[3].split()
-            if "dadfailed" in flags:  # and tentative for ever
+            words = match[3].split()
+            if "dadfailed" in words:  # and tentative for ever
                 duplicate.add(address)
-            elif "tentative" in flags:
+            elif "tentative" in words:
                 tentative.add(address)
+        elif match := _GUE_PORT.match(line):
+            gue_ports.add(GuePort(int(match[1]), IPV6 if "-6" in match[2].split() else IPV4))
         elif line.startswith("default "):
             routes.update(dict.fromkeys(_routes(line)))
     ordered = tuple(sorted(routes, key=lambda route: (route.version, route.metric)))
-    return Network(links, frozenset(addresses), frozenset(tentative), frozenset(duplicate), ordered)
+    return Network(
+        links,
+        mtus,
+        tunnels,
+        frozenset(gue_ports),
+        frozenset(addresses),
+        frozenset(tentative),
+        frozenset(duplicate),
+        ordered,
+    )
+
+
+def _tunnel(name: str, line: str, *, up: bool) -> TunnelLink | None:
+    """The tunnel interface that a line of `ip link` is about, if it is about one."""
+    match = _TUNNEL.search(line)
+    if match is None:
+        return None
+    try:
+        kind, local = _KINDS[match[1]], ip_address(match[2])
+        one = match[3] is not None and not ip_address(match[3]).is_unspecified
+    except ValueError:  # busybox writes an IPv6 one like a MAC
+        return None
+    detail = match[4].partition(f" {kind.value} ")[2].split()
+    options = None
+    if detail:
+        # `any` as the mode is the first word; it also stands after `remote` and `local`.
+        mode = {"any"} & {detail[0]} if kind is LinkKind.IP6TNL else set()
+        options = frozenset(_OPTIONS & set(detail) - {"any"} | mode)
+    if one:
+        options = frozenset({"remote", *(options or ())})
+    return TunnelLink(name, kind, None if local.is_unspecified else local, up=up, options=options)
 
 
 def _local(text: str, rest: str) -> str:

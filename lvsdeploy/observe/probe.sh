@@ -318,6 +318,16 @@ BATCH
     ip -6 route show default
     if [ -n "$neighbours" ]; then ip neigh show; fi
   }
+  # What a tunnel interface of ours takes shows only in detail; GUE has ports only once its module is loaded.
+  set +f
+  for link in /sys/class/net/lvs-*; do
+    if [ -e "$link" ]; then
+      ip -o -d link show
+      break
+    fi
+  done
+  set -f
+  if [ -d /sys/module/fou ]; then ip fou show; fi
 fi
 
 # --- IPVS's timeouts and sync daemons: right after the addresses, which tell who is to be MASTER ------------

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.network import Address
     from lvsdeploy.state.sysctl import Value
+    from lvsdeploy.state.tunnel import GuePort
 
 PRIVATE = 0o600
 _LINES = 20  # of changes that an entry of the history holds
@@ -119,6 +120,14 @@ def next_record(context: Context, changes: Sequence[Change] = ()) -> Record:
             for name, seconds in desired.timeouts.items()
         },
         addresses={a: _was_there(context, a) for a in desired.addresses | context.staying},
+        tunnels={
+            **(record.tunnels if context.keeps_leaving else {}),
+            **{name: _was_up(context, name) for name in desired.tunnels},
+        },
+        gue_ports={
+            **(record.gue_ports if context.keeps_leaving else {}),
+            **{port: _had_port(context, port) for port in desired.gue_ports},
+        },
         routes=tuple(_routes(context)),
         units={name: record.units.get(name, _unit_before(context, name)) for name in desired.units},
         packages=tuple(sorted({*record.packages, *(c.name for c in changes if c.kind is Kind.PACKAGE)})),
@@ -213,6 +222,22 @@ def _was_there(context: Context, address: Address) -> bool:
     if context.by_hand and KEEPALIVED_CONF in context.record.files:
         return False  # a keepalived of ours has put it there
     return address in context.actual.addresses and not _record_was_lost(context)
+
+
+def _was_up(context: Context, name: str) -> bool:
+    """Whether a tunnel interface was up before us. One with a name of ours was never somebody else's."""
+    for record in (context.record, *context.others):
+        if name in record.tunnels:
+            return record.tunnels[name]
+    there = context.actual.tunnels.get(name)
+    return there is not None and there.built_in and there.up and not _record_was_lost(context)
+
+
+def _had_port(context: Context, port: GuePort) -> bool:
+    for record in (context.record, *context.others):
+        if port in record.gue_ports:
+            return record.gue_ports[port]
+    return port in context.actual.gue_ports and not _record_was_lost(context)
 
 
 def _unit_before(context: Context, name: str) -> RecordedUnit:

@@ -27,15 +27,16 @@ class Phase(IntEnum):
     WITHDRAW = 7
     PLACE = 8
     MANAGER = 9
-    SYSCTL = 10
-    ADDRESS = 11
-    ROUTE = 12
-    NETFILTER = 13  # before keepalived gets to know a service by a mark
-    UNIT = 14
-    TABLE = 15
-    SETTLE = 16
-    RELEASE = 17  # rules that go: until then packets were what the table knew
-    RECORD = 18  # what was done is written down last, and takes effect with the rest or not at all
+    LINK = 10  # interfaces come before what is set on them
+    SYSCTL = 11
+    ADDRESS = 12
+    ROUTE = 13
+    NETFILTER = 14  # before keepalived gets to know a service by a mark
+    UNIT = 15
+    TABLE = 16
+    SETTLE = 17
+    RELEASE = 18  # rules that go: until then packets were what the table knew
+    RECORD = 19  # what was done is written down last, and takes effect with the rest or not at all
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Step:
                 title = f"{_TITLES[function]} {words[1]} with {words[0]}"
             case "quiesce":
                 title = f"take new connections away from {words[1]} of {words[0].partition(' ')[2]}"
-            case "give_back" | "route_back":
+            case "tunnel_add" | "tunnel_del" | "give_back" | "route_back":
                 title = f"{_TITLES[function]} {words[0]}"
             case "address_add" | "address_del":
                 title = f"{'add' if function == 'address_add' else 'remove'} {words[1]} on {words[0]}"
@@ -94,6 +95,13 @@ _TITLES = {
     "sync_start": "start the sync daemon",
     "await_sync": "wait for the sync daemon",
     "give_back": "put back what stood at",
+    "tunnel_add": "make the interface",
+    "tunnel_del": "remove the interface",
+    "gue_add": "unwrap GUE on UDP, IP version and port",
+    "gue_del": "stop unwrapping GUE on UDP, IP version and port",
+    "module_load": "load the kernel module",
+    "tunnel_up": "set up the interface",
+    "tunnel_down": "set down the interface",
     "route_back": "put back the default route that led elsewhere than to",
 }
 
@@ -106,6 +114,8 @@ class Kind(StrEnum):
     SYSCTL = "sysctl"
     ADDRESS = "address"
     ROUTE = "route"
+    TUNNEL = "tunnel interface"
+    GUE_PORT = "GUE port"
     UNIT = "service"
     NETFILTER = "netfilter rules"
     VIRTUAL_SERVICE = "virtual service"

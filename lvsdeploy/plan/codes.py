@@ -319,3 +319,29 @@ NOT_SAVED = code(
     "Of this distribution lvsdeploy does not know where that is.",
     fix="Use `engine: keepalived`, or a distribution of the page about distributions.",
 )
+TOO_LARGE = code(
+    "LVS543",
+    Severity.WARNING,
+    "A client's full packet does not fit the tunnel to a real server.",
+    why="The director wraps each packet in another one, which has to fit the interface that it leaves by. "
+    "The client is told by ICMP to send smaller ones; where such messages are filtered, small requests are "
+    "answered and large ones hang.",
+    fix="Let the real servers ask for smaller segments with `tunnel: {clamp_mss: true}`, or raise the MTU on "
+    "the whole way from the directors to the real servers.",
+    links=("https://www.rfc-editor.org/rfc/rfc2923",),
+)
+NO_TUNNEL = code(
+    "LVS544",
+    Severity.ERROR,
+    "A real server's kernel cannot unwrap what the director sends.",
+    why="Each kind of tunnel is a module of its own: ipip, ip_gre, sit, ip6_tunnel, ip6_gre, fou for GUE.",
+    fix="Install the distribution's full kernel: those for clouds and containers often lack the modules.",
+)
+BACK_THROUGH_DIRECTOR = code(
+    "LVS545",
+    Severity.WARNING,
+    "A TUN real server's replies go to a director, which drops them.",
+    why="In TUN the real server answers the client itself, with the VIP as the source. The director holds "
+    "the VIP: a packet that comes in with its own address as the source is dropped (a martian source).",
+    fix="Lead the real server's default route through a router that is no director.",
+)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import bookkeeping, files, live, netfilter, network, settings, sysctls, table, units
+from lvsdeploy.plan import (
+    bookkeeping,
+    files,
+    live,
+    netfilter,
+    network,
+    settings,
+    sysctls,
+    table,
+    tunnels,
+    units,
+)
 from lvsdeploy.plan.change import Change, HostPlan, Role
 
 if TYPE_CHECKING:
@@ -18,6 +29,7 @@ def plan_host(context: Context, role: Role) -> HostPlan:
         *files.changes(context),
         *sysctls.changes(context),
         *network.address_changes(context),
+        *tunnels.changes(context),
         *network.route_changes(context),
         *netfilter.changes(context),
         *units.unit_changes(context),

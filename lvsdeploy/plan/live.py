@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import abilities, codes, sixth, surroundings
+from lvsdeploy.plan import abilities, codes, sixth, surroundings, tunnel_paths
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
@@ -36,6 +36,7 @@ def findings(context: Context, role: Role) -> Iterator[Finding]:
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
     yield from abilities.findings(context)
     yield from sixth.findings(context, role)
+    yield from tunnel_paths.missing_modules(context)
     for what, why in context.unread.items():
         if what != TABLE:
             yield codes.UNREAD.finding(f"{what} could not be read: {why}", host=host)
@@ -61,6 +62,7 @@ def about_the_cluster(
         *_one_network(cluster, states),
         *_inside_addresses(cluster, states),
         *sixth.switched_off(cluster, states),
+        *tunnel_paths.findings(cluster, states),
         *_vip_holders(cluster, states, whole=whole),
         *_former_hosts(cluster, records),
         *_drains(cluster, records),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from lvsdeploy.inventory.model import IPV4
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
+from lvsdeploy.state.network import LOOPBACK
+from lvsdeploy.state.tunnel import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +38,8 @@ def address_changes(context: Context) -> Iterator[Change]:
     held = {address.address.ip: address for address in desired}
     for there in sorted(actual - desired - context.staying, key=_order):
         right = held.get(there.address.ip)
+        if _does_no_harm(there):
+            right = None
         recorded = there in context.record.addresses
         if right is None and (not recorded or _is_not_ours_alone(context, there)):
             continue
@@ -52,6 +56,12 @@ def address_changes(context: Context) -> Iterator[Change]:
             _harm(there, right) if right is not None else "",
             steps=(Step(Phase.WITHDRAW, ("address_del", *_words(there))),),
         )
+
+
+def _does_no_harm(there: Address) -> bool:
+    """A VIP may be on lo and on tunnel interfaces at once: nobody asks there by ARP who has it."""
+    single = there.address.network.prefixlen == there.address.max_prefixlen
+    return single and (there.interface == LOOPBACK or OURS.fullmatch(there.interface) is not None)
 
 
 def _is_not_ours_alone(context: Context, address: Address) -> bool:

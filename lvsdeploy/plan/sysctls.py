@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.plan import codes
+from lvsdeploy.plan import codes, tunnels
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
 from lvsdeploy.state.sysctl import COMBINED, conf, effective, of_ipvs, path_of, split
 
@@ -83,7 +83,11 @@ def _left_over(context: Context) -> Iterator[Change]:
 
 def findings(context: Context) -> Iterator[Finding]:
     """Keys that the host does not have: mostly those of an interface that is not there."""
-    lacking = [key for key in context.desired.sysctls if key not in context.actual.sysctls]
+    lacking = [
+        key
+        for key in context.desired.sysctls
+        if key not in context.actual.sysctls and not tunnels.makes(context, key)
+    ]
     links = context.facts.links
     named = {key: parts[0] for key in lacking if (parts := split(key)) is not None}
     gone = {interface for interface in named.values() if interface != "all" and interface not in links}

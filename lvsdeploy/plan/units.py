@@ -93,6 +93,7 @@ def _left_over(context: Context) -> Iterator[Change]:
         elif there.active and not before.active and name not in TABLE_UNITS:
             steps.append(Step(Phase.WITHDRAW, ("unit_stop", name)))
             steps += _found_vips(context)
+            steps += _found_tunnels(context)
         if there.enabled and not before.enabled:
             steps.append(Step(Phase.WITHDRAW, ("unit_disable", name)))
         if steps:
@@ -104,3 +105,13 @@ def _found_vips(context: Context) -> Iterator[Step]:
     for address, was_there in context.record.addresses.items():
         if was_there and address not in context.desired.addresses and address in context.actual.addresses:
             yield Step(Phase.WITHDRAW, ("address_add", address.interface, str(address.address)))
+
+
+def _found_tunnels(context: Context) -> Iterator[Step]:
+    """What unwrapped packets before us does so again: our script has stopped it."""
+    for name, was_up in context.record.tunnels.items():
+        if was_up and name in context.actual.tunnels:
+            yield Step(Phase.WITHDRAW, ("tunnel_up", name))
+    for port, was_there in context.record.gue_ports.items():
+        if was_there and port in context.actual.gue_ports:
+            yield Step(Phase.WITHDRAW, ("gue_add", *port.words))

@@ -6,7 +6,9 @@ import re
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
-from lvsdeploy.state.network import Address
+from lvsdeploy.inventory.model import IPV4, IPV6
+from lvsdeploy.state.network import LOOPBACK, Address
+from lvsdeploy.state.tunnel import GuePort
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**63 - 1
 _INTERFACE = re.compile(r"[\w.@:-]{1,15}", re.ASCII)
 _NUMBERS = re.compile(r"[0-9][0-9 ,-]{0,400}")
+_PORTS = range(1, 65536)
 
 
 def integer(value: Any) -> int:
@@ -63,7 +66,16 @@ def vip(value: Any) -> Address:
     address, interface = text(value).split()
     found = Address(matching(_INTERFACE, interface), ip_interface(address))
     ip = found.address
-    on_lo = interface == "lo" and ip.network.num_addresses != 1
+    on_lo = interface == LOOPBACK and ip.network.num_addresses != 1
     if on_lo or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         raise ValueError("lvsdeploy puts no such address anywhere")
+    return found
+
+
+def gue_port(value: Any) -> GuePort:
+    """`6080/4`: a UDP port and the version of IP."""
+    port, _, version = text(value).partition("/")
+    found = GuePort(int(port), int(version))
+    if found.port not in _PORTS or found.version not in (IPV4, IPV6) or str(found) != value:
+        raise ValueError("not what lvsdeploy writes there")
     return found

@@ -30,6 +30,7 @@ from lvsdeploy.state.ipvs import (
 from lvsdeploy.state.netfilter import Firewall, Ruleset
 from lvsdeploy.state.network import Route
 from lvsdeploy.state.sync import SyncDaemon, SyncRole
+from lvsdeploy.state.tunnel import OURS, TUNL0, LinkKind, TunnelLink, link_for
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ def dump_goal(goal: Goal) -> bytes:
         ],
         "sysctls": dict(state.sysctls),
         "addresses": sorted(f"{a.address} {a.interface}" for a in state.addresses),
+        "tunnels": [
+            [link.name, link.kind, str(link.local) if link.local else None, sorted(link.options or ())]
+            for link in state.tunnels.values()
+        ],
+        "gue_ports": sorted(str(port) for port in state.gue_ports),
         "routes": [[str(r.via) if r.via else None, r.interface, r.metric, r.version] for r in state.routes],
         "units": [[u.name, u.enabled, u.active] for u in state.units.values()],
         "table": None if table is None else [_service(service) for service in table.values()],
@@ -148,6 +154,8 @@ def _load_state(data: Any) -> HostState:
         timeouts=load_timeouts(data.get("timeouts", {})),  # an earlier version had neither
         sync_daemons=_load_daemons(data.get("sync_daemons")),
         netfilter=_load_rules(data.get("netfilter")),  # an earlier version had none
+        tunnels={link.name: link for link in (_load_link(*words) for words in data.get("tunnels", ()))},
+        gue_ports=frozenset(checked.gue_port(port) for port in data.get("gue_ports", ())),
     )
 
 
@@ -187,6 +195,16 @@ def _load_daemons(data: Any) -> frozenset[SyncDaemon] | None:
             )
         )
     return frozenset(found)
+
+
+def _load_link(name: Any, kind: Any, local: Any, options: Any) -> TunnelLink:
+    checked.matching(OURS, name)
+    link = TunnelLink(TUNL0, LinkKind.IPIP)
+    if name != TUNL0:
+        link = link_for(LinkKind(kind), ip_address(checked.text(local)), checksum="icsum" in options)
+    if [link.name, link.kind, sorted(link.options or ())] != [name, kind, options]:
+        raise ValueError("lvsdeploy makes no such interface")
+    return link
 
 
 def _load_file(data: Any) -> File:

@@ -25,6 +25,7 @@ from lvsdeploy.record.record import (
 )
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.ipvs import key_of
+from lvsdeploy.state.tunnel import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,8 @@ def manifest_of(record: Record, *, secret: bool) -> File:
         "folders": list(record.folders),
         "sysctls": {k: {"value": s.value, "before": s.before} for k, s in record.sysctls.items()},
         "addresses": {f"{a.address} {a.interface}": found for a, found in record.addresses.items()},
+        "tunnels": dict(record.tunnels),
+        "gue_ports": {str(port): found for port, found in record.gue_ports.items()},
         "routes": [{"via": str(route.via), "before": list(route.before)} for route in record.routes],
         "units": {n: {"enabled": u.enabled, "active": u.active} for n, u in record.units.items()},
         "packages": list(record.packages),
@@ -137,6 +140,14 @@ def _record(manifest: File, data: Any) -> Record:
         addresses={
             checked.vip(address): checked.truth(found) for address, found in data["addresses"].items()
         },
+        tunnels={
+            checked.matching(OURS, name): checked.truth(up)
+            for name, up in _unless_old(data, "tunnels").items()
+        },
+        gue_ports={
+            checked.gue_port(port): checked.truth(found)
+            for port, found in _unless_old(data, "gue_ports").items()
+        },
         routes=_routes(data),
         units={
             checked.matching(units_of(cluster), name): RecordedUnit(
@@ -162,6 +173,11 @@ def _entry(data: Any) -> Entry:
         *(printable(checked.text(data[key])) for key in ("at", "by", "what", "inventory")),
     )
     return Entry(stamp, tuple(printable(checked.text(line)) for line in data["changes"]))
+
+
+def _unless_old(data: Any, part: str) -> Any:
+    """A part that there was not yet when there was one `route`."""
+    return {} if "routes" not in data else data[part]
 
 
 def _routes(data: Any) -> tuple[RecordedRoute, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import ServiceKey
     from lvsdeploy.state.network import Address
     from lvsdeploy.state.sysctl import Value
+    from lvsdeploy.state.tunnel import GuePort
 
 KEPT = 10
 """So many applies are remembered, and can be gone back to."""
@@ -101,6 +102,8 @@ class Record:
     sysctls: Mapping[str, RecordedSysctl] = field(default_factory=dict)
     timeouts: Mapping[str, RecordedTimeout] = field(default_factory=dict)  # IPVS's, by name
     addresses: Mapping[Address, bool] = field(default_factory=dict)  # -> was it there before us
+    tunnels: Mapping[str, bool] = field(default_factory=dict)  # interface -> was it up before us
+    gue_ports: Mapping[GuePort, bool] = field(default_factory=dict)  # -> was it there before us
     routes: tuple[RecordedRoute, ...] = ()  # of IPv4, of IPv6
     units: Mapping[str, RecordedUnit] = field(default_factory=dict)
     packages: tuple[str, ...] = ()  # installed by us, sorted
@@ -132,6 +135,8 @@ class Record:
             self.sysctls,
             self.timeouts,
             self.addresses,
+            self.tunnels,
+            self.gue_ports,
             self.units,
             self.routes,
             self.services,

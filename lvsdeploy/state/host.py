@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.network import Address, Route
     from lvsdeploy.state.sync import SyncDaemon
     from lvsdeploy.state.sysctl import Value
+    from lvsdeploy.state.tunnel import GuePort, TunnelLink
     from lvsdeploy.state.unit import Unit
 
 
@@ -37,6 +38,9 @@ class HostState:
     timeouts: Mapping[str, int] = field(default_factory=dict)  # IPVS's, in seconds: tcp, tcp_fin, udp
     sync_daemons: frozenset[SyncDaemon] | None = None  # None: nobody looked, or they are nobody's business
     netfilter: Ruleset | None = None  # the cluster's own rules, whole; None: none of its
+    tunnels: Mapping[str, TunnelLink] = field(default_factory=dict)  # by name of the interface
+    gue_ports: frozenset[GuePort] = frozenset()
+    mtus: Mapping[str, int] = field(default_factory=dict)  # interface -> bytes; read, and never declared
 
     def runs(self, unit: str) -> bool:
         """Whether a service is known to run here."""

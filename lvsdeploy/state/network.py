@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import IPAddress, IPInterface
 
 
+LOOPBACK = "lo"
+
+
 @dataclass(frozen=True)
 class Address:
     """One address on one interface."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lvsdeploy.lab import Init
+    from lvsdeploy.lab.topology import Topology
 
 # Of a large file the size and the time must do. Folders change their times with what is put into them.
 _PICTURE = r"""
@@ -181,8 +182,9 @@ def living(
     *,
     user: str = "root",
     serve: Mapping[str, Sequence[int]],
+    topology: Topology | None = None,
 ) -> Iterator[Living]:
-    """Boots the lab of an inventory, which gets the lab's SSH settings."""
+    """Boots the lab of an inventory, which gets the lab's SSH settings; by default of `topology_of` it."""
     inventory = folder / "cluster.yaml"
     ssh = {
         "user": user,
@@ -192,7 +194,8 @@ def living(
     }
     declared = {**declared, "ssh": {**ssh, **declared.get("ssh", {})}}
     inventory.write_text(yaml.safe_dump(declared, sort_keys=False))
-    topology = topology_of(load(inventory).cluster, init=init)
+    if topology is None:
+        topology = topology_of(load(inventory).cluster, init=init)
     with Lab(topology, directory=folder / "lab") as lab:
         cluster = Living(lab, inventory, declared)
         cluster.serve(serve)

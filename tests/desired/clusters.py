@@ -27,6 +27,8 @@ from lvsdeploy.inventory.model import (
     SyncDaemonOptions,
     TrackedInterface,
     TrackScript,
+    Tunnel,
+    TunnelType,
     Vip,
     Vrrp,
     VrrpGroup,
@@ -320,6 +322,28 @@ def by_hand() -> Cluster:
     )
 
 
+def tunnels() -> Cluster:
+    """TUN of every type, in both families and one in the other; a VIP that comes as it is, too."""
+    far = RealServer("far1", "10.2.0.11", ip_address("10.2.0.11"), rip6=IPv6Address("2001:db8:2::11"))
+    six = RealServer("far6", "2001:db8:2::16", ip_address("2001:db8:2::16"))
+
+    def tun(name: str, servers: dict[RealServer, int], address: str, **tunnel: Any) -> Service:
+        return service(name, servers, vip=vip(address), mode=ForwardingMethod.TUN, tunnel=Tunnel(**tunnel))
+
+    gre, gue = TunnelType.GRE, TunnelType.GUE
+    return cluster(
+        tun("ipip", {far: 1, WEB1: 1}, "192.0.2.50/32"),
+        tun("ipip-6-in-6", {far: 1, six: 1}, "2001:db8:1::50/128"),
+        tun("gre", {far: 1, six: 1}, "192.0.2.51/32", type=gre, checksum="csum"),
+        tun("gue", {far: 1}, "192.0.2.52/32", type=gue, port=6081),
+        tun("gue-4-in-6", {six: 2}, "192.0.2.53/32", type=gue, checksum="remcsum"),
+        tun("ipip-6-in-4", {WEB1: 1}, "2001:db8:1::51/128"),
+        service("direct", {WEB1: 1}, 8080),
+        directors=(replace(LVS1, dip6=IPv6Address("2001:db8:1::2")),),
+        real_servers=(far, six, WEB1),
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
     "by-hand": by_hand,
@@ -332,4 +356,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "both-families": both_families,
     "active-active": active_active,
     "dual-stack": dual_stack,
+    "tunnels": tunnels,
 }

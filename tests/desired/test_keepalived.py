@@ -14,7 +14,6 @@ from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.health_checks import HttpCheck, Url
 from lvsdeploy.inventory.model import (
     Engine,
-    ForwardingMethod,
     Protocol,
     Scheduler,
     Secret,
@@ -194,12 +193,6 @@ def test_the_guard_does_not_tell_a_secret() -> None:
 def test_what_vrrp_cannot_do(vrrp: Vrrp, words: str) -> None:
     with pytest.raises(LvsdeployError, match=words):
         text(replace(clusters.dr_two_directors(), vrrp=vrrp))
-
-
-def test_what_is_not_built_is_refused() -> None:
-    tunnel = clusters.service("http", {clusters.WEB1: 1}, mode=ForwardingMethod.TUN)
-    with pytest.raises(LvsdeployError, match="tun"):
-        text(clusters.cluster(tunnel))
 
 
 def test_a_family_without_a_dip_on_each_director_is_refused() -> None:

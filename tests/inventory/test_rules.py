@@ -90,6 +90,15 @@ def service(text: str, servers: str = "[web1, web2]") -> str:
     return f"services:\n  http: {{vip: 192.0.2.50, real_servers: {servers}, {text}}}\n"
 
 
+def two_of_gre(second: str) -> str:
+    """web1 gets GRE, and `second` gets it with a checksum."""
+    plain, summed = "{type: gre}", "{type: gre, checksum: csum}"
+    return (
+        f"services:\n  a: {{vip: 192.0.2.50, port: 80, mode: tun, tunnel: {plain}, real_servers: [web1]}}\n"
+        f"  b: {{vip: 192.0.2.51, port: 80, mode: tun, tunnel: {summed}, real_servers: [{second}]}}\n"
+    )
+
+
 # code: (breaks it, does not). Each replaces whole sections of BASE.
 RULES = {
     "LVS101": (
@@ -213,6 +222,7 @@ RULES = {
         NAT6.replace("eth1", "eth0") + NAT_BOTH,
         NAT6.replace("eth1", "eth0") + service("port: 80, mode: nat"),
     ),
+    "LVS135": (two_of_gre("web1"), two_of_gre("web2")),
     "LVS201": (
         (
             "services:\n  a: {vip: 192.0.2.50, port: 80, real_servers: [web1]}\n"
@@ -657,7 +667,6 @@ RULES = {
         "engine: ipvsadm\n" + NAT + service("port: 80, mode: nat"),
         BY_HAND + NAT + service("port: 80, mode: nat"),
     ),
-    "LVS901": (service("port: 80, mode: tun"), service("port: 80, mode: dr")),
 }
 BETWEEN_CLUSTERS = {"LVS208", "LVS209", "LVS210", "LVS245", "LVS246", "LVS247"}
 ELSEWHERE = {"LVS001", "LVS023", "LVS324"}  # tests of their own, or not reachable through the schema

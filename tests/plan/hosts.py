@@ -21,6 +21,7 @@ from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.network import Address
 from lvsdeploy.state.sysctl import conf
+from lvsdeploy.state.tunnel import GUE_MODULE, LinkKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,14 @@ FACTS = Facts(
     service_manager=ServiceManager.SYSTEMD,
     modules=frozenset({"ip_vs"}),
     available_modules=frozenset(
-        {"ip_vs", "ip_vs_pe_sip", "macvlan", *(f"ip_vs_{scheduler}" for scheduler in Scheduler)}
+        {
+            "ip_vs",
+            "ip_vs_pe_sip",
+            "macvlan",
+            GUE_MODULE,
+            *(f"ip_vs_{scheduler}" for scheduler in Scheduler),
+            *(kind.module for kind in LinkKind),
+        }
     ),
     links={"lo": True, "eth0": True, "eth1": True},
 )
@@ -160,6 +168,8 @@ def converged(
         virtual_services=desired.virtual_services,
         timeouts={**TIMEOUTS, **desired.timeouts} if desired.timeouts else {},
         sync_daemons=running(desired, actual),
+        tunnels=desired.tunnels,
+        gue_ports=desired.gue_ports,
         netfilter=desired.netfilter,
     )
     return seen(cluster, host, state, facts, drained=drained)

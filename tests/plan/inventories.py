@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @st.composite
 def inventories(draw: st.DrawFn) -> dict[str, Any]:
-    """Inventories that are valid: of one or two directors, with DR and NAT services as they come.
+    """Inventories that are valid: of one or two directors, with DR, NAT and TUN services as they come.
 
     web1 is a director in some and a real server in others.
     """
@@ -48,7 +48,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
         del document["real_servers"]["web1"]
         servers.remove("web1")
     for number in range(draw(st.integers(1, 3))):
-        mode = draw(st.sampled_from(["dr", "nat"]))
+        mode = draw(st.sampled_from(["dr", "nat", "tun"]))
         service: dict[str, Any] = {
             "vip": f"192.0.2.{draw(st.integers(100, 103))}",
             "ports": [8000 + number, 9000 + number][: draw(st.integers(1, 2))],
@@ -60,6 +60,11 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
                 st.lists(st.sampled_from(inside if mode == "nat" else servers), min_size=1, unique=True)
             ),
         }
+        if mode == "tun":
+            kind = draw(st.sampled_from(["ipip", "gre", "gue"]))
+            service["tunnel"] = {"type": kind}
+            if kind == "gue":
+                service["tunnel"]["port"] = draw(st.sampled_from([6080, 6081]))
         if draw(st.booleans()):
             service["persistence"] = draw(st.integers(1, 600))
         if draw(st.integers(0, 2)) == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.ipvs import TIMEOUTS
 from lvsdeploy.state.network import Address
 from lvsdeploy.state.sync import SyncDaemon, SyncRole
-from lvsdeploy.state.sysctl import IPVS, ipvs
+from lvsdeploy.state.sysctl import IPVS, conf, ipvs
+from lvsdeploy.state.tunnel import OURS, GuePort, LinkKind, TunnelLink
 from lvsdeploy.state.unit import Unit
 from tests.plan import ipvsadm
 
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 CONF = "/etc/keepalived/keepalived.conf"
 _SCRIPT = re.compile(r"/etc/lvsdeploy/[^/]+/(?:real-server|director)")
-_ASSIGNED = re.compile(rb"^(vips|gateways)='([^']*)'$", re.MULTILINE)
+_ASSIGNED = re.compile(rb"^(vips|gateways|tunnels|gue_ports|tunnel_vips)='([^']*)'$", re.MULTILINE)
+_ADDED = re.compile(r"\|\| ip link add name (.*)$", re.MULTILINE)
 
 
 def made_by(*states: HostState) -> dict[bytes, Table]:
@@ -149,7 +152,9 @@ class Machine:
 
     def _address_add(self, interface: str, address: str) -> None:
         new = Address(interface, ip_interface(address))
-        if interface == "lo" and new.address.version == 4:
+        tunnelled = OURS.fullmatch(interface) is not None
+        assert not tunnelled or self.state.tunnels[interface].up
+        if (interface == "lo" or tunnelled) and new.address.version == 4:
             # An address that comes before the sysctls leaks an ARP answer.
             assert self.state.sysctls["net.ipv4.conf.all.arp_ignore"] == 1
         self._change(addresses=self.state.addresses | {new})
@@ -203,6 +208,89 @@ class Machine:
         balanced = {key.fwmark for key in self.state.virtual_services or {} if key.fwmark and key in declared}
         assert balanced <= marks, balanced - marks
 
+    # --- tunnels --------------------------------------------------------------------------------------------
+
+    def _module_load(self, module: str) -> None:
+        if module == "ipip" and "tunl0" not in self.state.tunnels:
+            self._link(TunnelLink("tunl0", LinkKind.IPIP, up=False))
+
+    def _tunnel_add(self, name: str, *words: str) -> None:
+        """Makes the interface that `ip link add` makes of these words."""
+        if name in self.state.tunnels:
+            return
+        told = dict(pairwise(words))
+        options = frozenset(words) & {"icsum"} | ({"any"} if told.get("mode") == "any" else set())
+        link = TunnelLink(
+            name,
+            LinkKind(told["type"]),
+            ip_address(told["local"]) if "local" in told else None,
+            up=False,
+            options=options,
+        )
+        twins = [x for x in self.state.tunnels.values() if (x.kind, x.local) == (link.kind, link.local)]
+        assert not twins, "RTNETLINK answers: File exists"
+        self._link(link)
+
+    def _link(self, link: TunnelLink) -> None:
+        keys = {conf(link.name, name): 0 for name in ("arp_ignore", "arp_announce", "send_redirects")}
+        keys[conf(link.name, "rp_filter")] = 2  # as some distributions have it
+        self._change(tunnels={**self.state.tunnels, link.name: link}, sysctls={**self.state.sysctls, **keys})
+
+    def _tunnel_del(self, name: str, *_words: str) -> None:
+        assert name != "tunl0"
+        self._change(
+            tunnels={n: link for n, link in self.state.tunnels.items() if n != name},
+            addresses=frozenset(a for a in self.state.addresses if a.interface != name),
+            sysctls={k: v for k, v in self.state.sysctls.items() if not k.startswith(conf(name, ""))},
+        )
+
+    def _tunnel_up(self, name: str) -> None:
+        self._set(name, up=True)
+
+    def _tunnel_down(self, name: str) -> None:
+        self._set(name, up=False)
+        lost = {a for a in self.state.addresses if a.interface == name and a.address.version == 6}
+        self._change(addresses=self.state.addresses - lost)
+
+    def _set(self, name: str, *, up: bool) -> None:
+        link = self.state.tunnels[name]
+        self._change(tunnels={**self.state.tunnels, name: replace(link, up=up)})
+
+    def _gue_add(self, family: str, port: str) -> None:
+        self._change(gue_ports=self.state.gue_ports | {GuePort(int(port), -int(family))})
+
+    def _gue_del(self, family: str, port: str) -> None:
+        self._change(gue_ports=self.state.gue_ports - {GuePort(int(port), -int(family))})
+
+    def _start_tunnels(self, script: str) -> None:
+        """What start_tunnels of a script does."""
+        text = self.state.files[script].content.decode()
+        for line in _ADDED.findall(text):
+            name, *words = line.split()
+            if name == "tunl0":
+                self._module_load("ipip")
+            self._tunnel_add(name, *words)
+        for name in self._assigned(script).get("tunnels", "").split():
+            self._tunnel_up(name)
+            self._change(sysctls={**self.state.sysctls, conf(name, "rp_filter"): 0})
+        for port in self._assigned(script).get("gue_ports", "").split():
+            number, version = port.split("/")
+            self._gue_add(f"-{version}", number)
+
+    def _stop_tunnels(self, script: str, others: list[str]) -> None:
+        def only_here(variable: str) -> set[str]:
+            theirs = {word for other in others for word in self._assigned(other).get(variable, "").split()}
+            return set(self._assigned(script).get(variable, "").split()) - theirs
+
+        for name in only_here("tunnels") & self.state.tunnels.keys():
+            if name == "tunl0":
+                self._tunnel_down(name)
+            else:
+                self._tunnel_del(name)
+        for port in only_here("gue_ports"):
+            number, version = port.split("/")
+            self._gue_del(f"-{version}", number)
+
     # --- services -------------------------------------------------------------------------------------------
 
     def _manager_reload(self) -> None: ...
@@ -219,6 +307,8 @@ class Machine:
         if name == "keepalived":
             self._change(virtual_services=self._added(self._tables[self.state.files[CONF].content]))
         for script in self._scripts_of(name):
+            if "tunnels" in self._assigned(script):
+                self._start_tunnels(script)
             self._change(addresses=self.state.addresses | self._vips_of(script))
             for gateway in self._assigned(script).get("gateways", "").split():
                 if not any(str(r.via) == gateway and r.metric <= 1 for r in self.state.routes):
@@ -233,6 +323,7 @@ class Machine:
             others = [path for path in self._scripts() if path != script]
             assert not self._shows_vips
             self._change(addresses=self.state.addresses - (self._vips_of(script) - self._vips_of(*others)))
+            self._stop_tunnels(script, others)
 
     def _keepalived_leaves_table(self) -> None:
         assert self._runs("keepalived")
@@ -267,7 +358,12 @@ class Machine:
         return {name.decode(): value.decode() for name, value in found}
 
     def _vips_of(self, *scripts: str) -> frozenset[Address]:
-        words = [word for script in scripts for word in self._assigned(script).get("vips", "").split()]
+        words = [
+            word
+            for script in scripts
+            for variable in ("vips", "tunnel_vips")
+            for word in self._assigned(script).get(variable, "").split()
+        ]
         parts = [word.partition("@") for word in words]
         return frozenset(Address(interface or "lo", ip_interface(word)) for word, _, interface in parts)
 

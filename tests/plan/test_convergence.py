@@ -17,6 +17,7 @@ from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.ipvs import Forwarding, ServiceKey, TableDestination, VirtualService
 from lvsdeploy.state.netfilter import Mark, Ruleset
+from lvsdeploy.state.sysctl import conf
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, converged, fresh, on, plan, role_of, seen, told, untouched
 from tests.plan.inventories import cluster_of, inventories
@@ -180,10 +181,25 @@ def damages(draw: st.DrawFn, state: HostState) -> HostState:
             first = next(iter(state.virtual_services or {}))
             key = replace(first, fwmark=99) if first.fwmark else replace(first, port=7)
             table[key] = VirtualService(key, "rr", destinations=(stray_of(key),))
+    tunnels = {
+        name: replace(
+            link,
+            up=draw(st.booleans()),
+            options=draw(st.sampled_from([link.options, frozenset({"ikey"})][: 1 if link.built_in else 2])),
+        )
+        for name, link in state.tunnels.items()
+        if draw(st.booleans())
+    }
     return replace(
         state,
         files=files,
-        sysctls=sysctls,
+        sysctls={
+            key: value
+            for key, value in sysctls.items()
+            if not any(key.startswith(conf(name, "")) for name in state.tunnels.keys() - tunnels.keys())
+        },
+        tunnels=tunnels,
+        gue_ports=frozenset(port for port in state.gue_ports if draw(st.booleans())),
         units=units,
         addresses=frozenset(addresses),
         routes=(),

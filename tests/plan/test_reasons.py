@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lvsdeploy.inventory.model import ForwardingMethod, Protocol, Scheduler
+from lvsdeploy.inventory.model import ForwardingMethod, Protocol, Scheduler, Tunnel, TunnelType
 from lvsdeploy.plan.change import Action, Kind, Reason
 from lvsdeploy.record import RecordedRoute
 from lvsdeploy.state.file import File
@@ -52,6 +52,11 @@ NEW, DECLARED, DRIFT, LEFT_OVER, FOREIGN = Reason
 ANOTHER_VIP = clusters.cluster(
     clusters.service("http", {clusters.WEB1: 1, clusters.WEB2: 1}, vip=clusters.vip("192.0.2.77/32"))
 )
+TUN = clusters.cluster(
+    clusters.service(
+        "http", {clusters.WEB1: 1}, mode=ForwardingMethod.TUN, tunnel=Tunnel(TunnelType.GUE, checksum="csum")
+    )
+)
 WEB2_ALONE = clusters.cluster(clusters.service("http", {clusters.WEB2: 2}, scheduler=Scheduler.RR))
 MORE = clusters.cluster(*SHOP.services, clusters.service("dns", {clusters.WEB1: 1}, 53))
 ALSO_NAT = clusters.cluster(
@@ -71,6 +76,10 @@ def lvs(cluster: Cluster = SHOP) -> Context:
 
 def db() -> Context:
     return converged(API, "db1")
+
+
+def far(cluster: Cluster = TUN) -> Context:
+    return converged(cluster, "web1")
 
 
 def with_table(context: Context, **parts: object) -> Context:
@@ -121,6 +130,21 @@ REASONS: list[tuple[Kind, Action, Reason, Callable[[], Context]]] = [
         FOREIGN,
         lambda: replace(forgotten(with_file(web(), SCRIPT, content=b"theirs\n"), SCRIPT), adopt=True),
     ),
+    # tunnels
+    (Kind.TUNNEL, Action.CREATE, NEW, lambda: untouched(TUN, "web1")),
+    (Kind.TUNNEL, Action.CREATE, DECLARED, lambda: declared_anew(web(), TUN)),
+    (Kind.TUNNEL, Action.CREATE, DRIFT, lambda: changed(far(), tunnels={})),
+    (
+        Kind.TUNNEL,
+        Action.UPDATE,
+        DRIFT,
+        lambda: changed(far(), tunnels={"tunl0": replace(far().actual.tunnels["tunl0"], up=False)}),
+    ),
+    (Kind.TUNNEL, Action.UPDATE, LEFT_OVER, lambda: given_up(far())),
+    (Kind.GUE_PORT, Action.CREATE, NEW, lambda: untouched(TUN, "web1")),
+    (Kind.GUE_PORT, Action.CREATE, DECLARED, lambda: declared_anew(web(), TUN)),
+    (Kind.GUE_PORT, Action.CREATE, DRIFT, lambda: changed(far(), gue_ports=frozenset())),
+    (Kind.GUE_PORT, Action.DELETE, LEFT_OVER, lambda: given_up(far())),
     # netfilter rules
     (Kind.NETFILTER, Action.CREATE, NEW, lambda: untouched(MARKS, "lvs1")),
     (Kind.NETFILTER, Action.CREATE, DECLARED, lambda: declared_anew(lvs(), MARKS)),
@@ -297,6 +321,8 @@ def test_every_kind_has_every_reason_that_it_can_have() -> None:
         Kind.PACKAGE: {DECLARED, LEFT_OVER, FOREIGN},  # is there or not, and stays when it is
         Kind.NETFILTER: {FOREIGN},  # the table, or the chains, are ours by their names
         Kind.SYSCTL: {FOREIGN},  # a value has no writer
+        Kind.TUNNEL: {FOREIGN},  # has no writer either
+        Kind.GUE_PORT: {FOREIGN},
         Kind.ROUTE: {FOREIGN},
         Kind.TIMEOUT: {FOREIGN},
         Kind.UNIT: {FOREIGN},

@@ -17,7 +17,8 @@ from lvsdeploy.state.facts import ServiceManager
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.ipvs import ServiceKey, VirtualService
 from lvsdeploy.state.network import Address
-from lvsdeploy.state.sysctl import IPVS, ipvs
+from lvsdeploy.state.sysctl import IPVS, conf, ipvs
+from lvsdeploy.state.tunnel import GuePort, LinkKind, TunnelLink
 from lvsdeploy.state.unit import Unit
 from tests.plan.hosts import CONF, FACTS, folders, fresh, given_up, parents, plan, routes, seen, told
 from tests.plan.inventories import cluster_of, inventories
@@ -73,8 +74,13 @@ def found(draw: st.DrawFn, cluster: Cluster, host: str) -> HostState:
             virtual_services=THEIR_TABLE if runs else {},
         )
     vips = draw(st.sets(st.integers(100, 103)))
+    if draw(st.booleans()):
+        tunl0 = TunnelLink("tunl0", LinkKind.IPIP, up=draw(st.booleans()))
+        keys = dict.fromkeys((conf("tunl0", name) for name in ("arp_ignore", "arp_announce", "rp_filter")), 0)
+        state = replace(state, tunnels={"tunl0": tunl0}, sysctls={**state.sysctls, **keys})
     return replace(
         state,
+        gue_ports=frozenset(draw(st.sets(st.sampled_from([GuePort(6080), GuePort(6081), GuePort(99)])))),
         files=files,
         sysctls={key: draw(st.integers(0, 2)) for key in (*state.sysctls, *draw(st.sampled_from(MODULE)))},
         addresses=state.addresses | {Address("lo", ip_interface(f"192.0.2.{vip}/32")) for vip in vips},
@@ -109,11 +115,17 @@ def destroyed(cluster: Cluster, host: str, state: HostState) -> HostState:
 
 
 def shape(state: HostState) -> dict[str, Any]:
-    """All that a host is, but for packages, which stay installed, and ip_vs, which stays loaded."""
+    """All that a host is, but for packages, which stay installed, and modules, which stay loaded.
+
+    With ipip stays tunl0, which is down then.
+    """
     unset = {ipvs(name): default for name, default in IPVS.items()}
+    sysctls = {key: value for key, value in state.sysctls.items() if not key.startswith(conf("tunl0", ""))}
     return {
         "files": {p: (f.content, f.mode, f.owner, f.kind) for p, f in state.files.items()},
-        "sysctls": {**unset, **state.sysctls},
+        "sysctls": {**unset, **sysctls},
+        "tunnels": {name: link for name, link in state.tunnels.items() if name != "tunl0" or link.up},
+        "gue_ports": state.gue_ports,
         "addresses": state.addresses,
         "routes": state.routes,
         "units": {n: unit for n, unit in state.units.items() if unit.enabled or unit.active},

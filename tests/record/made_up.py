@@ -23,6 +23,7 @@ from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.netfilter import Firewall
 from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.tunnel import GuePort, LinkKind, link_for
 from lvsdeploy.state.unit import Unit
 from tests.observe.tables import keys, tables
 from tests.state.made_up import rulesets
@@ -52,7 +53,23 @@ ids = st.integers(0, 65535).map(lambda n: f"20261123T150634Z-{n:04x}")
 ipv4 = st.integers(0x0B000000, 0x7E000000).map(lambda n: str(ip_address(n)))
 ipv6 = st.integers(2, 2**64).map(lambda n: str(ip_address((0x20010DB8 << 96) + n)))
 ips = st.one_of(ipv4, ipv6)
-vips = ips.map(lambda ip: Address("lo", ip_interface(ip)))
+links = st.builds(
+    lambda kind, four, six, checksum: link_for(
+        kind,
+        ip_address(six if kind in (LinkKind.IP6TNL, LinkKind.IP6GRE) else four),
+        checksum=checksum and kind in (LinkKind.GRE, LinkKind.IP6GRE),
+    ),
+    st.sampled_from(LinkKind),
+    ipv4,
+    ipv6,
+    st.booleans(),
+)
+gue_ports = st.builds(GuePort, st.integers(1, 65535), st.sampled_from([4, 6]))
+vips = st.builds(
+    lambda ip, interface: Address(interface, ip_interface(ip)),
+    ips,
+    st.just("lo") | links.map(lambda link: link.name),
+)
 drains = st.builds(Drained, names, st.just("") | names, times, words)
 units = st.dictionaries(st.sampled_from(UNITS), st.tuples(st.booleans(), st.booleans()))
 
@@ -85,6 +102,8 @@ def records(draw: st.DrawFn) -> Record:
             )
         ),
         addresses=draw(st.dictionaries(vips, st.booleans(), max_size=4)),
+        tunnels=draw(st.dictionaries(links.map(lambda link: link.name), st.booleans(), max_size=3)),
+        gue_ports=draw(st.dictionaries(gue_ports, st.booleans(), max_size=2)),
         routes=tuple(sorted(draw(routes), key=lambda route: route.version)),
         units={name: RecordedUnit(*parts) for name, parts in draw(units).items()},
         packages=tuple(sorted(draw(st.sets(st.sampled_from(["ipvsadm", "keepalived", "iproute2"]))))),
@@ -125,6 +144,8 @@ def goals(draw: st.DrawFn) -> Goal:
             routes=tuple(draw(st.lists(default_routes, max_size=2))),
             units={n: Unit(n, enabled=e, active=a) for n, (e, a) in draw(units).items()},
             virtual_services=None if table is None else {service.key: service for service in table},
+            tunnels={link.name: link for link in draw(st.lists(links, max_size=3))},
+            gue_ports=frozenset(draw(st.sets(gue_ports, max_size=2))),
             netfilter=draw(st.none() | st.sampled_from(Firewall).flatmap(rulesets)),
         ),
         draw(st.dictionaries(names, ips, max_size=3)),

@@ -29,6 +29,7 @@ from lvsdeploy.record import (
 from lvsdeploy.state.file import File, FileKind
 from lvsdeploy.state.ipvs import ServiceKey
 from lvsdeploy.state.network import Address
+from lvsdeploy.state.tunnel import GuePort
 from tests.record import hostile, made_up
 
 SETTINGS = settings(derandomize=True, max_examples=150, deadline=None)
@@ -50,7 +51,13 @@ FULL = Record(
         "net.ipv4.ip_forward": RecordedSysctl(1, 0),
         "net.ipv4.conf.eth0.100.arp_ignore": RecordedSysctl(1),
     },
-    addresses={Address("lo", ip_interface("192.0.2.50/32")): False},
+    addresses={
+        Address("lo", ip_interface("192.0.2.50/32")): False,
+        Address("tunl0", ip_interface("192.0.2.51/32")): False,
+        Address("lvs-gre6-0123ab", ip_interface("2001:db8::51/128")): False,
+    },
+    tunnels={"tunl0": True, "lvs-gre6-0123ab": False},
+    gue_ports={GuePort(6080): False, GuePort(6080, 6): True},
     routes=(
         RecordedRoute(ip_address("10.2.0.1"), ("default", "via", "10.2.0.254", "dev", "eth0")),
         RecordedRoute(ip_address("2001:db8:2::1")),
@@ -144,6 +151,12 @@ UNREADABLE: dict[str, Any] = {
     "another cluster's": {**GOOD, "cluster": "blog"},
     "files is a list": {**GOOD, "files": ["/etc/passwd"]},
     "sysctls is text": {**GOOD, "sysctls": "all"},
+    "an interface of somebody else": {**GOOD, "tunnels": {"eth0": False}},
+    "an interface that is no name": {**GOOD, "tunnels": {"lvs-gre-0123ab;reboot": False}},
+    "no tunnels": {key: value for key, value in GOOD.items() if key != "tunnels"},
+    "a port too many": {**GOOD, "gue_ports": {"65536/4": False}},
+    "a port of no IP": {**GOOD, "gue_ports": {"6080/5": False}},
+    "a port in other words": {**GOOD, "gue_ports": {"06080/4": False}},
     "an address on a network": {**GOOD, "addresses": {"192.0.2.50/24 lo": False}},
     "no addresses": {key: value for key, value in GOOD.items() if key != "addresses"},
 }
@@ -329,7 +342,8 @@ def test_one_part_missing_anywhere() -> None:
         # What is missing from a list or a mapping was never recorded; what is missing elsewhere spoils it.
         first_word = where == ("routes", 0, "before", 0)
         listed = (isinstance(where[-1], int) and not first_word) or where[-2:-1] in [
-            (part,) for part in ("files", "sysctls", "addresses", "units", "hosts", "former")
+            (part,)
+            for part in ("files", "sysctls", "addresses", "tunnels", "gue_ports", "units", "hosts", "former")
         ]
         assert record.known == (listed or where in NEW), where
 

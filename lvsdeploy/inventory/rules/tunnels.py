@@ -136,6 +136,36 @@ def direct_would_do(context: Context) -> Iterator[Hit]:
             yield Hit(path, f"the real servers of '{service.name}' are beside the directors: dr would do")
 
 
+@rule(
+    "LVS135",
+    Severity.ERROR,
+    "A real server gets GRE packets with a checksum and without one.",
+    why="A real server has one GRE interface for its RIP, and that takes either packets with a checksum or "
+    "packets without: the others are dropped.",
+    fix="Give all services of mode tun and type gre on one real server the same `checksum`.",
+    example="""
+        services:
+          a: {vip: 192.0.2.50, port: 80, mode: tun, real_servers: [web1], tunnel: {type: gre}}
+          b: {vip: 192.0.2.51, port: 80, mode: tun, real_servers: [web1],
+              tunnel: {type: gre, checksum: csum}}
+    """,
+)
+def one_sort_of_gre(context: Context) -> Iterator[Hit]:
+    seen: dict[IPAddress, Service] = {}
+    for service in _tunnelled(context):
+        if service.tunnel.type is not TunnelType.GRE:
+            continue
+        for destination in service.destinations:
+            first = seen.setdefault(destination.address, service)
+            if bool(first.tunnel.checksum) is not bool(service.tunnel.checksum):
+                summary = (
+                    f"{destination.real_server} gets GRE from '{service.name}' and from '{first.name}', and "
+                    "just one of them has a checksum"
+                )
+                yield Hit(destination.path, summary)
+                break
+
+
 def _beside(rip: IPAddress, dip: IPAddress | None) -> bool:
     """Whether two addresses are of one network as large as a LAN is."""
     return dip is not None and dip in ip_network((rip, 24 if rip.version == IPV4 else 64), strict=False)
