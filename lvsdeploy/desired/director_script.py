@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from lvsdeploy.desired.variant import Variant
     from lvsdeploy.inventory.model import Cluster
     from lvsdeploy.state.host import HostState
+    from lvsdeploy.state.netfilter import Rule
     from lvsdeploy.state.network import Address
 
 
-def with_script(state: HostState, cluster: Cluster, templates: Templates, variant: Variant) -> HostState:
+def with_script(
+    state: HostState, cluster: Cluster, templates: Templates, variant: Variant, further: Iterable[Rule] = ()
+) -> HostState:
     """A director's `state`, and what it takes at boot beside keepalived: nothing without rules and VIPs.
 
+    `further` are rules that it needs because it is also a real server.
     The VIPs are those that the state has; where there is a keepalived, they are its business.
     """
-    rules = loaded_rules(cluster.name, variant.firewall, director_rules(cluster))
+    rules = loaded_rules(cluster.name, variant.firewall, (*director_rules(cluster), *further))
     vips = tuple(sorted(state.addresses, key=str))
     if rules is None and not vips:
         return state

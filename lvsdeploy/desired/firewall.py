@@ -11,6 +11,7 @@ from lvsdeploy.inventory.model import IPV4, IPV6, ForwardingMethod
 from lvsdeploy.state import iptables, nft
 from lvsdeploy.state.file import File
 from lvsdeploy.state.netfilter import (
+    ClampMss,
     Firewall,
     Mark,
     Masquerade,
@@ -23,7 +24,8 @@ from lvsdeploy.state.netfilter import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lvsdeploy.inventory.model import Cluster
+    from lvsdeploy.desired.roles import Roles
+    from lvsdeploy.inventory.model import Cluster, IPAddress, RealServer
     from lvsdeploy.state.netfilter import Rule
 
 LOADERS = ("ip6tables", "iptables", "nft")
@@ -76,6 +78,16 @@ def loaded_rules(cluster: str, program: Firewall, rules: Iterable[Rule]) -> Load
 def director_rules(cluster: Cluster) -> tuple[Rule, ...]:
     """Marks for what is balanced by a mark, and the masquerading of clients beside the real servers."""
     return (*_marks(cluster), *_masquerades(cluster))
+
+
+def server_rules(roles: Roles, server: RealServer) -> tuple[Rule, ...]:
+    """What a real server asks clients for, where packets come wrapped: segments that fit in, too."""
+    clamps: dict[IPAddress, int] = {}
+    for service in roles.services_of(server):
+        mss = service.tunnel.clamp_mss
+        if service.mode is ForwardingMethod.TUN and mss is not None:
+            clamps.update({vip.ip: min(mss, clamps.get(vip.ip, mss)) for vip in service.vips})
+    return tuple(ClampMss(vip, mss) for vip, mss in clamps.items())
 
 
 def _marks(cluster: Cluster) -> list[Mark]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired.director import director_modules, director_state
 from lvsdeploy.desired.director_script import with_script
 from lvsdeploy.desired.drained import known_drains, with_drained
+from lvsdeploy.desired.firewall import loaded_rules, server_rules
 from lvsdeploy.desired.identity import ByIdentity
 from lvsdeploy.desired.localnode import both
 from lvsdeploy.desired.paths import (
@@ -144,12 +145,15 @@ class _Hosts:
         if isinstance(host, Director):
             state = self._director(host, actual)
             state = with_saved_table(state, self.cluster, self._templates, variant)
-            state = with_script(state, self.cluster, self._templates, variant)
-            if (server := self.cluster.serving(name)) is None:
+            server = self.cluster.serving(name)
+            further = server_rules(self.roles, server) if server is not None else ()
+            state = with_script(state, self.cluster, self._templates, variant, further)
+            if server is None:
                 return state
             serving = real_server_state(self.roles, server, self._templates, variant.manager, actual)
             return both(state, serving, self.cluster, self._templates, variant.manager)
-        return real_server_state(self.roles, host, self._templates, variant.manager, actual)
+        rules = loaded_rules(self.cluster.name, variant.firewall, server_rules(self.roles, host))
+        return real_server_state(self.roles, host, self._templates, variant.manager, actual, rules)
 
     def probe_paths(self, name: str) -> dict[str, dict[str, bytes]]:
         host, cluster = self.roles.find(name), self.cluster.name

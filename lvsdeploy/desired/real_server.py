@@ -17,6 +17,7 @@ from lvsdeploy.state.sysctl import conf
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
+    from lvsdeploy.desired.firewall import LoadedRules
     from lvsdeploy.desired.roles import Roles
     from lvsdeploy.desired.templates import Templates
     from lvsdeploy.inventory.model import IPAddress, RealServer
@@ -31,18 +32,20 @@ def real_server_state(
     templates: Templates,
     manager: ServiceManager,
     actual: HostState | None,
+    rules: LoadedRules | None = None,
 ) -> HostState:
     """In DR the VIPs on lo, hidden from ARP; in NAT the way back through the director; in TUN also tunnels.
 
-    `actual` tells the interfaces that carry the RIP where the inventory does not.
+    `actual` tells the interfaces that carry the RIP where the inventory does not. `rules` are netfilter rules
+    that the script loads.
     """
     vips, nat, tunnels = roles.dr_vips(server), roles.inside_of(server), tunnels_of(roles, server)
     gateways = tuple(gateway.ip for gateway in roles.gateways(server))
     managed = gateways if nat is not None and nat.configure_gateway else ()
-    files = _files(templates, roles.cluster.name, vips, managed, tunnels, manager)
+    files = _files(templates, roles.cluster.name, vips, managed, tunnels, manager, rules)
     name = unit_name(roles.cluster.name)
     return HostState(
-        programs=frozenset({"ip"}) if files else frozenset(),
+        programs=frozenset({"ip", *(rules.programs if rules is not None else ())}) if files else frozenset(),
         files={file.path: file for file in files},
         sysctls={
             **_sysctls((*vips, *_inside(tunnels)), _interfaces(server, actual)),
@@ -53,6 +56,7 @@ def real_server_state(
         units={name: Unit(name, enabled=True, active=True)} if files else {},
         tunnels={link.name: link for link in tunnels.links},
         gue_ports=frozenset(tunnels.ports),
+        netfilter=rules.ruleset if rules is not None else None,
     )
 
 
@@ -64,6 +68,7 @@ def _files(
     gateways: tuple[IPAddress, ...],
     tunnels: Tunnels,
     manager: ServiceManager,
+    rules: LoadedRules | None,
 ) -> tuple[File, ...]:
     """Sysctls, the script, and what runs it at boot, sorted by path; nothing when there is nothing to do."""
     if not vips and not gateways and not tunnels.links:
@@ -77,11 +82,14 @@ def _files(
         "tunnels": tunnels,
         "gateways": gateways,
         "script": script_path(cluster),
+        "rules": rules.name if rules is not None else "",
+        "firewall": rules.loads if rules is not None else (),
     }
-    boot = Boot(real_server=True, online=bool(gateways))
+    boot = Boot(real_server=True, online=bool(gateways), firewall=rules is not None)
     files = [
         File(script_path(cluster), templates.render("real-server/real-server.sh.j2", **values), 0o755),
         boot.unit(templates, cluster, manager),
+        *(rules.files if rules is not None else ()),
     ]
     if arp:
         files.append(File(sysctl_path(cluster), templates.render("sysctl/real-server.conf.j2", **values)))

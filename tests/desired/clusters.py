@@ -334,8 +334,8 @@ def tunnels() -> Cluster:
     return cluster(
         tun("ipip", {far: 1, WEB1: 1}, "192.0.2.50/32"),
         tun("ipip-6-in-6", {far: 1, six: 1}, "2001:db8:1::50/128"),
-        tun("gre", {far: 1, six: 1}, "192.0.2.51/32", type=gre, checksum="csum"),
-        tun("gue", {far: 1}, "192.0.2.52/32", type=gue, port=6081),
+        tun("gre", {far: 1, six: 1}, "192.0.2.51/32", type=gre, checksum="csum", clamp_mss=1400),
+        tun("gue", {far: 1}, "192.0.2.52/32", type=gue, port=6081, clamp_mss=1300),
         tun("gue-4-in-6", {six: 2}, "192.0.2.53/32", type=gue, checksum="remcsum"),
         tun("ipip-6-in-4", {WEB1: 1}, "2001:db8:1::51/128"),
         service("direct", {WEB1: 1}, 8080),
