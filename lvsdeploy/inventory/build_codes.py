@@ -46,6 +46,18 @@ PORT_RANGE = code(
     "them are then one virtual service.",
     example=('services:\n  media: {vip: 192.0.2.50, ports: ["8010-8000"], real_servers: [web1, web2]}'),
 )
+TABLE_TOO_LARGE = code(
+    "LVS386",
+    Severity.ERROR,
+    "The IPVS table would be too large.",
+    why="Each VIP with each port is a virtual service, and each has all its real servers. Together they are "
+    "more than half a million entries: keepalived would check each of them, and no director is made for it.",
+    fix="Use a fwmark: all VIPs and ports of a service are then one virtual service.",
+    example="""
+        services:
+          media: {vips: ["192.0.2.0-255"], ports: ["1-1024"], real_servers: [web1, web2]}
+    """,
+)
 SECOND_SIXTH = code(
     "LVS404",
     Severity.ERROR,

@@ -44,6 +44,7 @@ _RANGE = re.compile(
 _LAST_OF_A_RANGE = 255
 _LAST_PORT = 65535
 _MOST_PORTS = 1024
+_MOST_ENTRIES = 500_000
 _BITS_OF_IPV4 = 32
 _USUAL_MSS = 1360
 """Bytes of a TCP segment that fits any of the tunnels, of both families, into 1500 bytes."""
@@ -78,6 +79,12 @@ class _Vips:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.by_ip: dict[IPAddress, Vip] = {}
+        self.prefixes: dict[str, list[tuple[str, str]]] = {}  # an address: services that give it a prefix
+        services = draft.document.data.get("services")
+        for name, entry in services.items() if isinstance(services, dict) else ():
+            text = entry.get("vip") if isinstance(entry, dict) else None
+            if isinstance(text, str) and "/" in text:
+                self.prefixes.setdefault(text.partition("/")[0], []).append((name, text))
         for vip in draft.vips.values():
             self.by_ip.setdefault(vip.ip, vip)
 
@@ -132,14 +139,11 @@ class _Vips:
 
     def _with_prefix(self, vip: Vip) -> Vip:
         """The VIP with the prefix that another service gives for the same address."""
-        services = self.draft.document.data["services"]
-        for name, entry in services.items():
-            text = entry.get("vip") if isinstance(entry, dict) else None
-            if isinstance(text, str) and "/" in text and text.startswith(f"{vip.ip}/"):
-                try:
-                    return Vip(parse_interface(text), path=("services", name, "vip"))
-                except NotAnAddress:
-                    continue  # told where that service is built
+        for name, text in self.prefixes.get(str(vip.ip), ()):
+            try:
+                return Vip(parse_interface(text), path=("services", name, "vip"))
+            except NotAnAddress:
+                continue  # told where that service is built
         return vip
 
 
@@ -152,6 +156,7 @@ def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath)
     ports = (0,) if fwmark else tuple(port for first, last in ranges for port in range(first, last + 1))
     families = {version: tuple(vip for vip in found if vip.ip.version == version) for version in (IPV4, IPV6)}
     chosen = _chosen(draft, given["real_servers"], (*path, "real_servers"))
+    _count(draft, len(ports) * (1 if fwmark else len(found)) * len(chosen), path)
     weight = given.get("weight", 1)
     pools = tuple(
         Pool(port, family, _destinations(draft, chosen, port, version, weight))
@@ -195,6 +200,19 @@ def _protocols(given: Mapping[str, Any]) -> tuple[Protocol, ...]:
     """`protocols` of what is marked, or the one `protocol`."""
     names = given.get("protocols", (given.get("protocol", Protocol.TCP),))
     return tuple(Protocol(name) for name in names)
+
+
+def _count(draft: Draft, entries: int, path: KeyPath) -> None:
+    """Refuse what would exhaust the reader, and every director. Told once, of the first that is too much."""
+    before = draft.entries_of_table
+    draft.entries_of_table += entries
+    if draft.entries_of_table > _MOST_ENTRIES:
+        if before <= _MOST_ENTRIES:
+            summary = (
+                f"with '{path[-1]}' the table has {draft.entries_of_table} entries, {_MOST_ENTRIES} at most"
+            )
+            draft.tell(build_codes.TABLE_TOO_LARGE, path, summary)
+        raise _Lost
 
 
 def _port_ranges(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> tuple[tuple[int, int], ...]:

@@ -39,6 +39,7 @@ class Draft:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     vips: dict[str, Vip] = field(default_factory=dict)
     suggestions: int = 0
+    entries_of_table: int = 0  # what the services built so far make of the IPVS table
 
     def __post_init__(self) -> None:
         self.broken_sections = {path[0] for path in self.broken if path}

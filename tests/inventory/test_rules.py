@@ -561,6 +561,12 @@ RULES = {
         service("ports: [80, 443], health_check: http"),
         service("ports: [80, 443], health_check: {type: http, port: 80}"),
     ),
+    "LVS386": (
+        service('ports: ["1-1000"]').replace("vip: 192.0.2.50", 'vips: ["10.9.0.1-251"]'),
+        service('ports: ["1-1000"], fwmark: 7, persistence: 9').replace(
+            "vip: 192.0.2.50", 'vips: ["10.9.0.1-251"]'
+        ),
+    ),
     "LVS360": (
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "299-200"]}]}'),
         service('port: 80, health_check: {type: http, urls: [{status: 200}, {status: [204, "200-299"]}]}'),

@@ -9,9 +9,9 @@ from lvsdeploy.inventory.model import ForwardingMethod, Scheduler
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from lvsdeploy.inventory.model import Service
+    from lvsdeploy.inventory.model import IPAddress, Service
 
 _ALL_PORTS = (0, 65535)
 _BY_CLIENT = frozenset({Scheduler.SH, Scheduler.MH})
@@ -51,9 +51,10 @@ def one_service_a_mark(context: Context) -> Iterator[Hit]:
     """,
 )
 def mark_comes_first(context: Context) -> Iterator[Hit]:
+    marked = _by_vip(service for service in context.cluster.services if service.fwmark)
     for service in context.cluster.services:
-        for other in context.cluster.services:
-            if other.fwmark and not service.fwmark and (shared := _shared(service, other)):
+        for other in _beside(service, marked) if not service.fwmark else ():
+            if shared := _shared(service, other):
                 yield Hit(service.path, f"{shared} of '{service.name}' goes to '{other.name}', by its mark")
 
 
@@ -71,9 +72,12 @@ def mark_comes_first(context: Context) -> Iterator[Hit]:
 )
 def one_mark_a_packet(context: Context) -> Iterator[Hit]:
     marked = [service for service in context.cluster.services if service.fwmark]
-    for number, service in enumerate(marked):
-        for other in marked[:number]:
-            if shared := _shared(service, other):
+    by_vip = _by_vip(marked)
+    before = set()
+    for service in marked:
+        before.add(service.name)
+        for other in _beside(service, by_vip):
+            if other is not service and other.name in before and (shared := _shared(service, other)):
                 yield Hit(service.path, f"'{service.name}' has {shared}, and so has '{other.name}'")
 
 
@@ -100,6 +104,20 @@ def marked_ports_collapse(context: Context) -> Iterator[Hit]:
             if destination.port:
                 summary = f"all ports of '{service.name}' go to port {destination.port}"
                 yield Hit((*destination.path, "port"), summary)
+
+
+def _by_vip(services: Iterable[Service]) -> dict[IPAddress, list[Service]]:
+    """The services of each VIP."""
+    found: dict[IPAddress, list[Service]] = {}
+    for service in services:
+        for vip in service.vips:
+            found.setdefault(vip.ip, []).append(service)
+    return found
+
+
+def _beside(service: Service, by_vip: Mapping[IPAddress, list[Service]]) -> Iterable[Service]:
+    """Those that share a VIP with a service, each once."""
+    return {other.name: other for vip in service.vips for other in by_vip.get(vip.ip, ())}.values()
 
 
 def _shared(one: Service, other: Service) -> str:
