@@ -24,9 +24,10 @@ from lvsdeploy.desired import (
 )
 from lvsdeploy.desired.director import PROGRAMS
 from lvsdeploy.desired.firewall import LOADERS
+from lvsdeploy.desired.scripts import scripts_of
 from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
 from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
-from lvsdeploy.inventory.model import Director, ForwardingMethod, Scheduler
+from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
 from lvsdeploy.plan.change import HostPlan, Role
@@ -169,6 +170,7 @@ class Aim:
             offloads=(declared.interface,) if isinstance(declared, Director) else (),
             neighbours=tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS],
             record=manifest_path(cluster.name),
+            scripts=_scripts(cluster) if is_director else (),
             rules_of=cluster.name,
             ruled=ruled,
         )
@@ -185,6 +187,13 @@ class Aim:
             cluster = with_leaving(cluster, seen.state.virtual_services or {})
         goal = desired_goal(cluster, scene.host, seen.facts, seen.state, drained=self._drains(record.drained))
         return plan_host(scene.context(goal, record), scene.role)
+
+
+def _scripts(cluster: Cluster) -> tuple[tuple[str, str], ...]:
+    """The programs that a director's keepalived is to run, with their users."""
+    if cluster.engine is not Engine.KEEPALIVED:
+        return ()
+    return tuple(sorted({(script.path, script.user) for script in scripts_of(cluster)}))
 
 
 def _by_tunnel(cluster: Cluster) -> bool:

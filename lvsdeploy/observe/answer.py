@@ -19,6 +19,7 @@ from lvsdeploy.observe import (
     netfilter,
     network,
     recorded,
+    scripts,
     surroundings,
     units,
 )
@@ -75,11 +76,13 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         unread[TABLE] = why
     with reader.reading("netfilter rules"):
         firewall, rules = reader.netfilter()
-    about = replace(about, firewall=firewall)
     with reader.reading("IPVS's timeouts and sync daemons"):
         settings = reader.lines("settings")
         timeouts = ipvs_settings.timeouts(settings)
         daemons = ipvs_settings.daemons(settings) if request.daemons else None
+    with reader.reading("scripts"):
+        programs = scripts.parse(reader.lines("scripts"), request.scripts)
+    about = replace(about, firewall=firewall, scripts=programs)
     with reader.reading("units"):
         services = reader.units(about.service_manager, named)
     with reader.reading("sysctls"):

@@ -11,6 +11,7 @@
 #   table SHA256            the IPVS table is asked for; digest of its expected, sorted lines, or `-`
 #   rules TABLE CHAINS yes|no   the cluster's netfilter rules are asked for: its table of nft, and what its chains
 #                           in iptables begin with. no: none are declared, and they are read where files tell of some
+#   script USER PATH        a program that USER is to run: whose it is, and each folder above it
 #   counters                the connections of each destination are asked for, even if the table is as expected
 #   daemons | timeouts      IPVS's sync daemons; how long it remembers idle connections (those that the record
 #                           names are looked at in any case)
@@ -156,6 +157,7 @@ ruled=
 counters=
 daemons=
 timeouts=
+scripts=
 listeners=
 firewall=
 offloads=
@@ -175,6 +177,7 @@ while read -r word rest; do
     offload) offloads=$offloads$rest$nl ;;
     neighbour) neighbours="${neighbours}neighbour show to $rest$nl" ;;
     rules) rules=$rest ;;
+    script) scripts=$scripts$rest$nl ;;
     counters) counters=yes ;;
     daemons) daemons=yes ;;
     timeouts) timeouts=yes ;;
@@ -360,6 +363,36 @@ for name in $programs; do
     done
   fi
 done
+if [ -n "$scripts" ]; then
+  section scripts
+  told=" "
+  parts=/$nl
+  for line in $scripts; do
+    user=${line%% *}
+    path=${line#* }
+    case $told in
+      *" $user "*) ;;
+      *)
+        told="$told$user "
+        number=$(id -u "$user") && group=$(id -g "$user") && printf "%s\n" "user $user $number $group"
+        ;;
+    esac
+    # one plain word, where symbolic links lead to
+    real=$(readlink -f "$path")
+    case $real in
+      "" | / | [!/]* | *[!A-Za-z0-9_@%+=:,./-]*) continue ;;
+    esac
+    printf "%s\n" "real $path $real"
+    while [ -n "$real" ]; do
+      case $nl$parts in
+        *"$nl$real$nl"*) break ;;
+      esac
+      parts=$parts$real$nl
+      real=${real%/*}
+    done
+  done
+  stat -c "at %f %u %g %n" $parts
+fi
 section modules
 if [ -r "/lib/modules/$release/modules.dep" ]; then
   printf "%s\n" listed

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"/[\w@%+=:,./-]+\Z", re.ASCII)
 _SWITCHES = ("counters", "daemons", "timeouts", "listeners", "firewall")
-_NAME = re.compile(r"[A-Za-z0-9][\w@%+=:.-]*\Z", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_][\w@%+=:.-]*\Z", re.ASCII)
 
 
 def is_path(text: str) -> bool:
@@ -45,7 +45,8 @@ class Request:
     the probe then also looks at the files, folders and units that it names, and at other clusters'
     manifests. `listeners`, `firewall`, `offloads` (of these interfaces) and `neighbours` (for these
     addresses) are its surroundings. `rules_of` is the cluster whose netfilter rules are read, "" for none;
-    unless they are `ruled` (declared), only where its files are there. ValueError for a path or a name that
+    unless they are `ruled` (declared), only where its files are there. `scripts` are programs with the users
+    that are to run them. ValueError for a path or a name that
     cannot be asked about in one word.
     """
 
@@ -62,16 +63,19 @@ class Request:
     offloads: tuple[str, ...] = ()
     neighbours: tuple[IPv4Address | IPv6Address, ...] = ()
     record: str = ""
+    scripts: tuple[tuple[str, str], ...] = ()
     rules_of: str = ""
     ruled: bool = False
     token: str = field(default_factory=_new_token, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for path in (*self.files, *([self.record] if self.record else ())):
+        scripts = [path for path, _ in self.scripts]
+        for path in (*self.files, *scripts, *([self.record] if self.record else ())):
             if not is_path(path):
                 raise ValueError(f"not a path the probe can look at: {path!r}")
         own = (self.rules_of,) if self.rules_of else ()
-        for name in (*self.units, *self.programs, *self.modules, *self.offloads, *own):
+        users = [user for _, user in self.scripts]
+        for name in (*users, *self.units, *self.programs, *self.modules, *self.offloads, *own):
             if not _NAME.match(name):
                 raise ValueError(f"not a name the probe can ask about: {name!r}")
 
@@ -97,6 +101,7 @@ class Request:
         if self.rules_of:
             names = f"{table_name(self.rules_of)} {chain_name(self.rules_of)}"
             yield f"rules {names} {'yes' if self.ruled else 'no'}"
+        yield from (f"script {user} {path}" for path, user in self.scripts)
         yield from (word for word in _SWITCHES if getattr(self, word))
         yield from (f"offload {interface}" for interface in self.offloads)
         yield from (f"neighbour {address}" for address in self.neighbours)

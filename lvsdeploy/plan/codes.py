@@ -5,6 +5,7 @@ from __future__ import annotations
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.registry import code
 
+_SCRIPTS = "https://github.com/acassen/keepalived/blob/v2.2.7/lib/notify.c"
 _ARP = "https://docs.kernel.org/networking/ip-sysctl.html"
 _LVS_DR = "http://www.linuxvirtualserver.org/VS-DRouting.html"
 
@@ -173,6 +174,41 @@ NO_WAY_BACK = code(
     "The host cannot be put back to what it was then.",
     why="Each host keeps what its last ten applies left, under /var/lib/lvsdeploy/CLUSTER/history.",
     fix="See with `lvsdeploy history` how far back it goes, or apply an older version of the inventory.",
+)
+NO_SCRIPT = code(
+    "LVS533",
+    Severity.ERROR,
+    "A script that keepalived is to run is not on a director.",
+    why="keepalived says so in its log and goes on without it: the real servers that it checks would never "
+    "be looked at, and a notify script would never run.",
+    fix="Install the script on every director, under the same path.",
+    links=(_SCRIPTS,),
+)
+SCRIPT_UNSAFE = code(
+    "LVS534",
+    Severity.ERROR,
+    "A script that runs with root's rights can be changed by others than root.",
+    why="Who may write the script, or a folder that it lies in, could have root run anything. keepalived "
+    "refuses such a script (enable_script_security).",
+    fix="Give the file and all folders above it to root, and take away the right to write from group and "
+    "others (chown root, chmod go-w); or let another user run it.",
+    links=(_SCRIPTS,),
+)
+SCRIPT_CLOSED = code(
+    "LVS535",
+    Severity.ERROR,
+    "A script on a director cannot be executed by its user.",
+    why="keepalived leaves it out. Only the user's own group counts, not the further ones.",
+    fix="chmod +x the script, and let the user go through the folders above it; or let another user run it.",
+    links=(_SCRIPTS,),
+)
+SCRIPT_USER = code(
+    "LVS536",
+    Severity.ERROR,
+    "The user that is to run a script is not known on a director.",
+    why="keepalived leaves the script out.",
+    fix="Create the user, or name another one as `user`.",
+    links=(_SCRIPTS,),
 )
 DUPLICATE_ADDRESS = code(
     "LVS537",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import abilities, codes, sixth, surroundings, tunnel_paths
+from lvsdeploy.plan import abilities, codes, scripts, sixth, surroundings, tunnel_paths
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
@@ -35,6 +35,7 @@ def findings(context: Context, role: Role) -> Iterator[Finding]:
         kernel = facts.kernel or "of this host"
         yield codes.NO_IPVS.finding(f"kernel {kernel} has no ip_vs module", host=host)
     yield from abilities.findings(context)
+    yield from scripts.findings(context)
     yield from sixth.findings(context, role)
     yield from tunnel_paths.missing_modules(context)
     for what, why in context.unread.items():

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lvsdeploy.state.netfilter import Firewall
+    from lvsdeploy.state.script import Script
 
 
 class ServiceManager(StrEnum):
@@ -54,3 +55,4 @@ class Facts:
     modules_listed: bool = True  # False: only loaded modules can be seen, as in a container
     firewall: Firewall | None = None  # what loads netfilter rules here; None: nothing does, or nobody asked
     links: Mapping[str, bool] = field(default_factory=dict)  # interface -> is its link up
+    scripts: Mapping[tuple[str, str], Script] = field(default_factory=dict)  # by (path, user), as asked for

@@ -175,3 +175,15 @@ def test_a_bfd_session_that_ends_is_noticed(cluster: Living) -> None:
     cluster.sh("web1", "kill $(cat /run/bfd.pid)")
     cluster.wait("web1 is out", lambda: rows(cluster)["bfd"] == set(), seconds=30)
     assert cluster.drift() == []
+
+
+def test_scripts_that_keepalived_would_not_run(cluster: Living) -> None:
+    cluster.sh("lvs1", "chmod o+w /usr/local/bin/weighs; mv /usr/local/bin/check /usr/local/bin/check.away")
+    found = [line for line in cluster.drift() if line.startswith("lvs1: LVS53")]
+    assert found == ["lvs1: LVS533", "lvs1: LVS534"]
+    assert "/usr/local/bin/check is not there" in cluster.run("apply", code=1)
+    cluster.sh("lvs1", "chmod o-w /usr/local/bin/weighs; mv /usr/local/bin/check.away /usr/local/bin/check")
+    cluster.sh("lvs1", "chmod 700 /usr/local/bin/check")
+    assert "lvs1: LVS535" in cluster.drift()
+    cluster.sh("lvs1", "chmod 755 /usr/local/bin/check")
+    assert cluster.drift() == []
