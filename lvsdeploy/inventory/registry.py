@@ -3,7 +3,6 @@
     LVS0xx  the text, the schema, references      LVS3xx  services, schedulers, health checks
     LVS1xx  forwarding methods                    LVS4xx  hosts, SSH, secrets
     LVS2xx  VIPs and VRRP                         LVS5xx  live hosts (plan/codes.py)
-                                                  LVS9xx  in the contract and not built yet
 
 `code(...)` registers a code whose findings are made by hand, `@rule(...)` one whose findings a function
 over the model yields. Codes are stable: never renumber one, and never use a dropped one again.

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_interface
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import ForwardingMethod, RealServer
 from lvsdeploy.lab.errors import LabError
 from lvsdeploy.lab.topology import Init, Machine, Network, Nic, Route, Topology
 
 if TYPE_CHECKING:
-    from lvsdeploy.inventory.model import Cluster, Director, RealServer
+    from lvsdeploy.inventory.model import Cluster, Director
 
 CLIENT, ROUTER, REMOTE = "client", "router", "remote"
 """The machines that no inventory names: a client beside the VIPs, a router, a client behind it."""
@@ -49,7 +49,9 @@ class _Layout:
         )
         routers = {net: self._free(net) for net in self.networks}
         machines = [self._director(director, routers) for director in cluster.directors]
-        machines += [self._real_server(server, routers) for server in cluster.real_servers]
+        machines += [
+            self._real_server(host, routers) for host in cluster.hosts() if isinstance(host, RealServer)
+        ]
         machines.append(
             Machine(
                 CLIENT,
