@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lvsdeploy.inventory.model import Scheduler
 from lvsdeploy.lab import Machine, Topology
 from lvsdeploy.observe import Request, ipvs_table, parse, probe_command
 from tests.lab.conftest import LAN, on_lan, opened
 from tests.observe.tables import tables
+from tests.plan.test_by_hand import commands, edited
+from tests.plan.test_by_hand import director as planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +82,21 @@ def _schedulers(lines: list[list[str]]) -> Iterator[tuple[list[str], str]]:
     """Each line of a listing, and the word of its scheduler."""
     for words in lines:
         yield words, next((word for word in words if word in set(Scheduler)), "")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), table=tables(schedulers=SCHEDULERS))
+def test_the_steps_of_a_plan_make_one_table_of_another(
+    director: Lab, data: st.DataObject, table: list[VirtualService]
+) -> None:
+    """Any option of a service and of a destination is changed by an edit, in a real kernel."""
+    wanted = data.draw(edited(table, schedulers=SCHEDULERS))
+    restore(director, table)
+    lines = [f"ipvsadm {shlex.join(words)} 2>&1" for words in commands(planned(table, wanted))]
+    assert director.exec("lvs1", "\n".join(lines) + "\n:").stdout == ""
+    saved = director.exec("lvs1", "ipvsadm -Sn").stdout
+    listed = director.exec("lvs1", "ipvsadm -Ln --thresholds").stdout
+    assert ipvs_table.parse(saved, listed) == {service.key: service for service in wanted}
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lvsdeploy.desired.table_at_boot import SAVED
-from lvsdeploy.inventory.model import Engine, Protocol
+from lvsdeploy.inventory.model import Engine, Protocol, Scheduler
 from lvsdeploy.observe.ipvs_table import parse
 from lvsdeploy.plan import bookkeeping
 from lvsdeploy.plan.change import Phase, Reason
@@ -73,7 +73,9 @@ def commands(context: Context) -> list[tuple[str, ...]]:
 
 
 @st.composite
-def edited(draw: st.DrawFn, table: list[VirtualService]) -> list[VirtualService]:
+def edited(
+    draw: st.DrawFn, table: list[VirtualService], *, schedulers: tuple[Scheduler, ...] = tuple(Scheduler)
+) -> list[VirtualService]:
     """Another table that has some in common with this one."""
     kept = []
     for service in table:
@@ -87,7 +89,7 @@ def edited(draw: st.DrawFn, table: list[VirtualService]) -> list[VirtualService]
                 )
         for one in draw(st.lists(destinations(service.key), max_size=2)):
             left.setdefault(one.key, one)
-        other = draw(services())
+        other = draw(services(schedulers=schedulers))
         sticky = other.key.family == service.key.family and (other.persistence or service.key.port != 0)
         groups = [("scheduler", "scheduler_flags"), ("persistence", "netmask", "engine")]
         options = {
@@ -98,7 +100,7 @@ def edited(draw: st.DrawFn, table: list[VirtualService]) -> list[VirtualService]
         }
         kept.append(replace(service, destinations=tuple(sorted(left.values())), **options))
     known = {service.key for service in kept}
-    new = draw(st.lists(services(), max_size=2, unique_by=lambda service: service.key))
+    new = draw(st.lists(services(schedulers=schedulers), max_size=2, unique_by=lambda service: service.key))
     return [*kept, *(service for service in new if service.key not in known)]
 
 
