@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -17,6 +18,7 @@ from lvsdeploy.execute.aims import Options, Remove
 from lvsdeploy.execute.cluster import Session
 from lvsdeploy.execute.host import Host
 from lvsdeploy.execute.interruption import Interruption
+from lvsdeploy.plan import live
 from lvsdeploy.record import Stamp
 from tests.execute.story import (
     ARP_GOES,
@@ -49,6 +51,17 @@ def test_real_servers_then_one_director_after_the_other(story: Story) -> None:
     changed, left, failed = story.tell()
     assert changed == ["web1", "web2", "lvs1", "lvs2"]
     assert (left, failed) == ({}, {})
+
+
+def test_of_several_masters_the_one_that_holds_fewer_vips_comes_first(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With VRRP groups each director may be MASTER of some VIPs."""
+    vips = [ip_address(f"192.0.2.{number}") for number in (50, 51, 52)]
+    holders = dict(zip(vips, (("lvs1",), ("lvs1",), ("lvs2",)), strict=True))
+    monkeypatch.setattr(live, "holders_of", lambda *_: holders)
+    changed, _, _ = story.tell()
+    assert changed == ["web1", "web2", "lvs2", "lvs1"]
 
 
 def test_a_director_that_cannot_be_read_stops_the_others(story: Story) -> None:
