@@ -1,7 +1,7 @@
 """VRRP and what belongs to it, by real keepalived and a real kernel: one boot, asked much.
 
 The tests build on each other, in order: one MASTER for both address families first, then a group of VIPs for
-each director.
+each director, then VIPs on interfaces of their own, and at last nothing.
 """
 
 from __future__ import annotations
@@ -43,8 +43,15 @@ DECLARED: dict[str, Any] = {
 BOTH: dict[str, Any] = {
     "directors": {"lvs1": {"dip6": "2001:db8::2"}, "lvs2": {"dip6": "2001:db8::3"}},
     "real_servers": {"web1": {"rip6": "2001:db8::11"}, "web2": {"rip6": "2001:db8::12"}},
-    "vips": {"sixth": {"address": f"{SIXTH}/64"}},
-    "services": {"echo": {"vip": None, "vips": ["public", "sixth"]}},
+    "vips": {
+        "sixth": {"address": f"{SIXTH}/64"},
+        "tagged": {"address": "192.0.2.70", "interface": "eth0.100"},
+        "bonded": {"address": "192.0.2.71/25", "interface": "bond0"},
+    },
+    "services": {
+        "echo": {"vip": None, "vips": ["public", "sixth"]},
+        "elsewhere": {"vips": ["tagged", "bonded"], "port": 81, "real_servers": ["web1"]},
+    },
     "vrrp": {
         "track_interfaces": ["trk0"],
         "track_scripts": {
@@ -64,6 +71,7 @@ GROUPS: dict[str, Any] = {
     "vips": {**BOTH["vips"], "blue": {"group": "blue"}},
     "vrrp": {**BOTH["vrrp"], "groups": {"blue": {"virtual_router_id": 60, "master": "lvs2"}}},
 }
+VMAC: dict[str, Any] = {**GROUPS, "vrrp": {**GROUPS["vrrp"], "vmac": True}}
 
 _SERVER = f"""
 import socket, threading
@@ -96,6 +104,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
             cluster.lab.spawn(server, f"exec python3 -c '{_SERVER}'")
         for director in ("lvs1", "lvs2"):
             cluster.sh(director, "ip link add trk0 type dummy && ip link set trk0 up")
+            cluster.sh(
+                director, "ip link add link eth0 name eth0.100 type vlan id 100 && ip link set eth0.100 up"
+            )
+            cluster.sh(
+                director,
+                "ip link add bond0 type bond && ip link add leg0 type dummy && ip link set leg0 master bond0 "
+                "&& ip link set leg0 up && ip link set bond0 up",
+            )
             cluster.sh(
                 director, _program("well", 'test ! -e "$1"') + _program("told", 'echo "$2 $3" >>/run/told')
             )
@@ -136,11 +152,18 @@ ALL = {VIP, SIXTH, BLUE}
 
 def test_apply(cluster: Living) -> None:
     """Nothing is left to do afterwards, though VRRP and the sync daemons take their time."""
+    before = {machine: cluster.picture(machine) for machine in ("lvs1", "lvs2", "web1")}
+    cluster.__dict__["before"] = before
     both = cluster.variant("both", BOTH)
     cluster.run("apply", inventory=both)
     await_held(cluster, ALL, set())
     assert cluster.drift(inventory=both) == []
     assert "Nothing to do" in cluster.run("apply", inventory=both)
+
+
+def test_vips_on_a_vlan_and_on_a_bond(cluster: Living) -> None:
+    assert "192.0.2.70/32" in cluster.sh("lvs1", "ip -o address show dev eth0.100")
+    assert "192.0.2.71/25" in cluster.sh("lvs1", "ip -o address show dev bond0")
 
 
 def test_settings_of_ipvs(cluster: Living) -> None:
@@ -247,6 +270,23 @@ def test_groups_fail_over_and_return(cluster: Living) -> None:
     cluster.wait("all is as declared", lambda: cluster.drift(inventory=groups) == [], 60)
 
 
+def test_vips_on_interfaces_of_their_own(cluster: Living) -> None:
+    vmac = cluster.variant("vmac", VMAC)
+    cluster.run("apply", inventory=vmac)
+    await_held(cluster, {VIP, SIXTH}, {BLUE}, 60)
+    assert VIP in cluster.sh("lvs1", "ip -o -4 address show dev vrrp.51")
+    assert BLUE in cluster.sh("lvs2", "ip -o -4 address show dev vrrp.60")
+    assert SIXTH in cluster.sh("lvs1", "ip -o -6 address show dev vrrp6.51")
+    cluster.wait("all is as declared", lambda: cluster.drift(inventory=vmac) == [], 60)
+    assert cluster.answering_macs("client", VIP) == {"00:00:5e:00:01:33"}
+    assert cluster.answering_macs("client", BLUE) == {"00:00:5e:00:01:3c"}
+    assert sum(cluster.requests("client", f"http://{BLUE}/", 10)[name] for name in ("web1", "web2")) == 10
+    stop(cluster, "lvs1")
+    await_held(cluster, set(), ALL)
+    start(cluster, "lvs1")
+    await_held(cluster, {VIP, SIXTH}, {BLUE})
+
+
 def test_without_a_sync_daemon_none_is_left(cluster: Living) -> None:
     plain = {**GROUPS, "vrrp": {"groups": GROUPS["vrrp"]["groups"]}, "ipvs": None}
     path = cluster.variant("plain", plain)
@@ -257,3 +297,15 @@ def test_without_a_sync_daemon_none_is_left(cluster: Living) -> None:
         assert "Timeout (tcp tcpfin udp): 900 120 300" in cluster.sh(director, "ipvsadm -Ln --timeout")
         assert cluster.sh(director, "cat /proc/sys/net/ipv4/vs/sync_threshold").split() == ["3", "50"]
     cluster.wait("all is as declared", lambda: cluster.drift(inventory=path) == [], 60)
+
+
+def test_destroy_leaves_all_as_before(cluster: Living) -> None:
+    both = cluster.variant("both", BOTH)
+    cluster.run("apply", inventory=both)
+    cluster.run("destroy", "--yes", inventory=both)
+    for machine, before in cluster.__dict__["before"].items():
+        after = cluster.picture(machine)
+        assert before.keys() - after.keys() == set()
+        new = {key: value for key, value in after.items() if before.get(key) != value}
+        # A module that was loaded stays, and has keys and chains of its own.
+        assert [key for key in new if not key.startswith("sysctl net/ipv4/vs/")] == []
