@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.keepalived import keepalived_conf
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT, modules_path, sysctl_path
-from lvsdeploy.desired.roles import nat_in_use
+from lvsdeploy.desired.roles import held, nat_in_use
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
 from lvsdeploy.desired.templates import words
 from lvsdeploy.desired.vrrp import sync_daemons
@@ -91,7 +91,7 @@ def _keepalived(cluster: Cluster, director: Director, templates: Templates) -> F
 
 def _own_vips(cluster: Cluster, director: Director) -> tuple[Address, ...]:
     """The addresses that this director holds all the time: no VRRP moves them. The inside gateway is one."""
-    vips = [Address(vip.interface or director.interface, vip.address) for vip in cluster.vips]
+    vips = [Address(vip.interface or director.interface, held(vip, director)) for vip in cluster.vips]
     nat = nat_in_use(cluster)
     if nat is not None:
         vips += [Address(nat.interface, gateway) for gateway in nat.gateways]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import Director, ForwardingMethod, RealServer
+from lvsdeploy.inventory.model import IPV6, Director, ForwardingMethod, RealServer
 
 if TYPE_CHECKING:
-    from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Service
+    from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Service, Vip
 
 _LAST_ROUTER_ID = 255
 
@@ -115,3 +116,17 @@ def inside_router_id(cluster: Cluster) -> int:
     """The virtual router of the inside gateway: the one after the outside's, or before it at the end."""
     outside = cluster.vrrp.virtual_router_id
     return outside + 1 if outside < _LAST_ROUTER_ID else outside - 1
+
+
+def held(vip: Vip, director: Director) -> IPInterface:
+    """A VIP as it stands on a director's interface.
+
+    Of IPv6 without its prefix, where the director has an address of its own in that network. The kernel would
+    take the VIP for a source: of two addresses with one prefix, the one that came last. A health check in DR
+    that comes from the VIP is answered by nobody, since the real server has the VIP, too. keepalived marks
+    addresses with /128, and no others, as not to be used so (deprecated: vrrp_ipaddress.c).
+    """
+    dip = director.dip_of(IPV6)
+    if vip.ip.version == IPV6 and dip is not None and dip in vip.address.network:
+        return ip_interface(vip.ip)
+    return vip.address

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.roles import inside_router_id, nat_in_use
+from lvsdeploy.desired.roles import held, inside_router_id, nat_in_use
 from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.model import IPV4, IPV6, Engine, TrackedInterface, VrrpNotify
 from lvsdeploy.state.sync import SyncDaemon, SyncRole
@@ -116,7 +116,7 @@ def groups_of(cluster: Cluster, director: Director) -> tuple[Together, ...]:
     groups = []
     for name, vips in vip_groups(cluster).items():
         full = f"{cluster.name}-{name}" if name else cluster.name
-        outside = [MovingAddress(v.address, v.interface or director.interface) for v in vips]
+        outside = [MovingAddress(held(v, director), v.interface or director.interface) for v in vips]
         declared = cluster.vrrp.group(name)
         router_id = declared.virtual_router_id if declared else cluster.vrrp.virtual_router_id
         parts = _by_family(f"{full}-outside", router_id, outside)

@@ -270,10 +270,13 @@ address_add() {
     return 1
 }
 
-# On lo there is nobody to ask whether an IPv6 address is taken, and `nodad` says so to whoever reads it. The ip
-# of busybox does not know the word.
+# On lo there is nobody to ask whether an IPv6 address is taken, and `nodad` says so to whoever reads it. A VIP
+# elsewhere is not to be the source of what this host sends (RFC 6724, rule 3). The ip of busybox knows neither word.
 put_address() {
-    case $1,$2 in lo,*:*) ip address add "$2" dev "$1" nodad 2>/dev/null && return 0 ;; esac
+    case $1,$2 in
+    lo,*:*) ip address add "$2" dev "$1" nodad 2>/dev/null && return 0 ;;
+    *,*:*/128) ip address add "$2" dev "$1" preferred_lft 0 2>/dev/null && return 0 ;;
+    esac
     ip address add "$2" dev "$1"
 }
 

@@ -1,4 +1,4 @@
-"""A tiny web server for a lab's real servers: its page says who answers, and whom it sees asking."""
+"""A tiny web server, of both families, for a lab's real servers: who answers, and whom it sees asking."""
 
 import shlex
 
@@ -14,7 +14,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         first, _, seconds = self.path.strip('/').partition('/')
         pieces = 2 * int(seconds) if first == 'slowly' else 0
-        body = (name + ' ' + self.client_address[0] + chr(10)).encode()
+        body = (name + ' ' + self.client_address[0].removeprefix('::ffff:') + chr(10)).encode()
         self.send_response(200)
         self.send_header('Content-Length', str(len(body) + pieces))
         self.end_headers()
@@ -24,8 +24,14 @@ class Page(http.server.BaseHTTPRequestHandler):
             time.sleep(0.5)
             self.wfile.write(b'.')
     def log_message(self, *_): pass
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Page).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    def server_bind(self):
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+Server(('', int(sys.argv[1])), Page).serve_forever()
 """
 
 

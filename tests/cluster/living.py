@@ -62,6 +62,29 @@ for what, command in commands.items():
 print(json.dumps(seen))
 """
 
+# Neighbour discovery as ndisc6 does it (RFC 4861, 4.3 and 4.4); on a raw socket of ICMPv6 the kernel adds the
+# checksums.
+_SOLICIT = r"""
+import ipaddress, socket, struct, sys, time
+target = ipaddress.IPv6Address(sys.argv[1])
+mac = bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":", ""))
+group = str(ipaddress.IPv6Address(int(ipaddress.IPv6Address("ff02::1:ff00:0")) | int(target) & 0xffffff))
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+raw.settimeout(0.2)
+for _ in range(4):
+    solicitation = struct.pack("!BBHI", 135, 0, 0, 0) + target.packed + b"\x01\x01" + mac
+    raw.sendto(solicitation, (group, 0, 0, socket.if_nametoindex("eth0")))
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        try:
+            answer = raw.recv(2048)
+        except TimeoutError:
+            continue
+        if answer[0] == 136 and answer[8:24] == target.packed and answer[24:26] == b"\x02\x01":
+            print(answer[26:32].hex(":"))
+"""
+
 
 @dataclass
 class Living:
@@ -157,6 +180,10 @@ class Living:
         """The MAC addresses that answer ARP for a VIP, asked again and again."""
         said = self.lab.exec(client, f"arping -b -c 4 -w 6 -I eth0 {vip}", check=False, timeout=30).stdout
         return {line.split("[")[1].split("]")[0].lower() for line in said.splitlines() if "[" in line}
+
+    def neighbour_macs(self, client: str, vip: str) -> set[str]:
+        """The MAC addresses that answer for an IPv6 VIP, asked by neighbour discovery again and again."""
+        return set(self.sh(client, f"exec python3 - {vip} <<'EOF'\n{_SOLICIT}\nEOF").split())
 
     def mac(self, machine: str, interface: str = "eth0") -> str:
         return self.sh(machine, f"cat /sys/class/net/{interface}/address").strip().lower()

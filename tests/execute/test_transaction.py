@@ -448,6 +448,7 @@ def test_a_tentative_address_is_waited_for(host: Namespace) -> None:
     said = host.sh("ip -o -6 address show dev eth0 to 2001:db8:2::50")
     assert "2001:db8:2::50/128" in said
     assert "tentative" not in said
+    assert "src 2001:db8:2::21 " in host.sh("ip -6 route get 2001:db8:2::51"), "and is no source"
 
 
 def test_an_address_that_another_machine_has(host: Namespace) -> None:
