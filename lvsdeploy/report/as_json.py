@@ -21,8 +21,9 @@ FORMAT_VERSION = 1
 _HIDDEN: dict[type[Any], tuple[str, ...]] = {
     Change: ("steps",),
     HostPlan: ("bookkeeping", "table", "replaced"),
+    VirtualService: ("key", "destinations", "free_weights"),
 }
-"""What is no part of an answer: contents of files, secrets among them."""
+"""What is no part of an answer: contents of files, secrets among them; what is told in another way."""
 
 
 def as_json(result: Result) -> str:
@@ -53,10 +54,7 @@ def _verdict(plan: Plan) -> dict[str, Any]:
 def _plain(value: Any) -> Any:  # noqa: PLR0911 — one line a kind of value
     match value:
         case VirtualService():
-            fields = {"virtual_service": str(value.key), **_fields(value)}
-            fields.pop("key")
-            fields.pop("destinations")
-            return fields
+            return {"virtual_service": str(value.key), **_fields(value)}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return _fields(value)
         case Enum():
