@@ -169,12 +169,7 @@ def holders_of(cluster: Cluster, states: Mapping[str, HostState]) -> dict[IPAddr
         address: tuple(
             director.name
             for director in cluster.directors
-            if director.name in states
-            and any(
-                # On lo it is a real server's, of a director that is both.
-                a.address.ip == address and a.interface != "lo"
-                for a in states[director.name].addresses
-            )
+            if director.name in states and address in states[director.name].answers_for
         )
         for address in moving
     }

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from lvsdeploy.state.network import Address, Route
 
 
-_LOOPBACK = "lo"
-
-
 def address_changes(context: Context) -> Iterator[Change]:
     """VIPs missing from their interface, standing on another one too, or left over."""
     desired, actual = context.desired.addresses, context.actual.addresses
@@ -43,9 +40,9 @@ def address_changes(context: Context) -> Iterator[Change]:
         recorded = there in context.record.addresses
         if right is None and (not recorded or _is_not_ours_alone(context, there)):
             continue
-        if context.by_hand and not recorded:
-            continue  # a director answers for its VIPs wherever they stand
-        if there.address.ip in context.own and there.interface != _LOOPBACK:
+        if context.desired.virtual_services is not None and not recorded:
+            continue  # a director answers for its VIPs wherever they stand, and keepalived moves them
+        if there.address.ip in context.own and there.interface != LOOPBACK:
             continue  # a record that says so is wrong, and would cut the host off
         reason = Reason.DRIFT if context.record.known else Reason.FOREIGN
         yield Change(

@@ -121,8 +121,8 @@ def _starting(context: Context, declared: SyncDaemon, now: SyncDaemon | None) ->
 
 def _wanted(context: Context) -> dict[SyncRole, SyncDaemon]:
     """What is to run at this moment: a daemon that follows VRRP has the role that VRRP gives the host."""
-    addresses = {address.address.ip for address in context.actual.addresses}
-    found = (daemon.on_host_with(addresses) for daemon in context.desired.sync_daemons or ())
+    held = context.actual.answers_for
+    found = (daemon.on_host_with(held) for daemon in context.desired.sync_daemons or ())
     return {_role(daemon): daemon for daemon in found}
 
 

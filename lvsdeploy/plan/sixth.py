@@ -8,6 +8,7 @@ from lvsdeploy.desired import nat_in_use
 from lvsdeploy.inventory.model import IPV6, Director, ForwardingMethod
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.change import Role
+from lvsdeploy.state.network import LOOPBACK
 from lvsdeploy.state.sysctl import conf
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from lvsdeploy.state.host import HostState
 
 _FORWARDING = conf("all", "forwarding", IPV6)
-_LOOPBACK = "lo"
 
 
 def findings(context: Context, role: Role) -> Iterator[Finding]:
@@ -60,4 +60,4 @@ def _needed(cluster: Cluster, host: Director | RealServer) -> list[str]:
         if destination.real_server == host.name and destination.address.version == IPV6
     }
     own = [host.interface or "all"] if modes else []
-    return sorted({*own, *([_LOOPBACK] if ForwardingMethod.DR in modes else [])})
+    return sorted({*own, *([LOOPBACK] if ForwardingMethod.DR in modes else [])})

@@ -11,9 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lvsdeploy.state.network import LOOPBACK
+from lvsdeploy.state.tunnel import OURS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lvsdeploy.inventory.model import IPAddress
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
     from lvsdeploy.state.netfilter import Ruleset
@@ -45,3 +49,12 @@ class HostState:
     def runs(self, unit: str) -> bool:
         """Whether a service is known to run here."""
         return unit in self.units and self.units[unit].active
+
+    @property
+    def answers_for(self) -> frozenset[IPAddress]:
+        """What others find the machine by: nothing that it has as a real server, on lo or in a tunnel."""
+        return frozenset(
+            address.address.ip
+            for address in self.addresses
+            if address.interface != LOOPBACK and OURS.fullmatch(address.interface) is None
+        )

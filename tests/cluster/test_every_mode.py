@@ -43,7 +43,7 @@ SERVICES: dict[str, dict[str, Any]] = {
     "gre": {"vips": both(53), "mode": "tun", "tunnel": {"type": "gre"}, "real_servers": FAR},
     "gue": {"vips": both(54), "mode": "tun", "tunnel": {"type": "gue"}, "real_servers": FAR},
     "marked": {"vips": both(55), "ports": [80, 81], "fwmark": 7, "mode": "dr", "real_servers": NEAR},
-    # One family in the other: a real server that has the other one alone.
+    # One family in the other: packets go to a RIP of the other one, answers go by the own.
     "six-in-four": {"vip": "2001:db8::56", "mode": "tun", "real_servers": ["only4"]},
     "four-in-six": {"vip": "192.0.2.57", "mode": "tun", "real_servers": ["only6"]},
 }
@@ -64,8 +64,8 @@ DECLARED: dict[str, Any] = {
         "db2": {"address": "10.2.0.22", "rip6": "2001:db8:2::22"},
         "far1": {"address": "10.9.0.31", "rip6": "2001:db8:9::31"},
         "far2": {"address": "10.9.0.32", "rip6": "2001:db8:9::32"},
-        "only4": {"address": "10.9.0.33"},
-        "only6": {"address": "2001:db8:9::34"},
+        "only4": {"address": "2001:db8:9::33", "rip": "10.9.0.33"},
+        "only6": {"address": "10.9.0.34", "rip": "2001:db8:9::34"},
     },
     "defaults": {"scheduler": "rr"},
     "services": {

@@ -156,6 +156,18 @@ def dr_two_directors() -> Cluster:
     )
 
 
+def localnodes() -> Cluster:
+    """Two directors that serve, too: each is a real server of the other one."""
+    own1 = RealServer("lvs1", "192.0.2.2", ip_address("192.0.2.2"), interface="eth0")
+    own2 = RealServer("lvs2", "192.0.2.3", ip_address("192.0.2.3"), interface="eth0")
+    return cluster(
+        service("http", {own1: 1, own2: 1, WEB1: 1}),
+        directors=(LVS1, LVS2),
+        real_servers=(own1, own2, WEB1),
+        vrrp=Vrrp(sync_daemon=SyncDaemonOptions("eth0", 51)),
+    )
+
+
 def nat_two_directors() -> Cluster:
     """NAT with a port mapping, the gateway as a second VIP, routes set by us, one host not ours."""
     return cluster(
@@ -357,4 +369,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "active-active": active_active,
     "dual-stack": dual_stack,
     "tunnels": tunnels,
+    "localnodes": localnodes,
 }

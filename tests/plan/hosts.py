@@ -179,8 +179,7 @@ def running(desired: HostState, actual: HostState) -> frozenset[SyncDaemon] | No
     """The sync daemons of a host with these addresses."""
     if desired.sync_daemons is None:
         return None
-    addresses = {address.address.ip for address in actual.addresses}
-    return frozenset(daemon.on_host_with(addresses) for daemon in desired.sync_daemons)
+    return frozenset(daemon.on_host_with(actual.answers_for) for daemon in desired.sync_daemons)
 
 
 def _default(route: Route) -> str:

@@ -367,3 +367,14 @@ def test_a_vip_that_was_there_before_and_went_stays_away() -> None:
 def test_vips_go_before_what_hides_them() -> None:
     words = [step.words[0] for step in acting(given_up(web()))]
     assert words.index("address_del") < words.index("unit_stop") < words.index("sysctl_set")
+
+
+def test_a_director_that_serves_holds_a_vip_twice() -> None:
+    """On lo as a real server, and where VRRP puts it: that one stays, and it alone makes a MASTER."""
+    master, backup = (converged(clusters.localnodes(), name) for name in ("lvs1", "lvs2"))
+    for context in (master, backup):
+        assert on("lo", VIP) in context.actual.addresses
+        assert told(context) == []
+    moved = changed(backup, addresses=backup.actual.addresses | {on("eth0", VIP)})
+    assert [line for line in told(moved) if "address" in line] == []
+    assert [line for line in told(moved) if "sync daemon master" in line] != []
