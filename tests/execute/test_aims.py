@@ -204,6 +204,16 @@ def test_what_was_kept_and_is_of_no_use(file: File | None, says: str) -> None:
     assert says in said
 
 
+def test_what_is_no_longer_there() -> None:
+    finding = Restore(to=stamp(2).id).plan(scene(remembering(range(1, 3)))).findings[0]
+    assert (finding.code, finding.host, finding.is_error) == ("LVS532", "web1", True)
+    assert finding.summary == (
+        "/var/lib/lvsdeploy/shop/history/20261102T080000Z-0001.json is not there, or cannot be read"
+    )
+    kept = remembering(range(1, 3), {2: OTHER})
+    assert Restore(to=stamp(2).id).plan(scene(kept)).findings == ()
+
+
 def test_what_was_kept_and_cannot_be_read() -> None:
     state = remembering(range(1, 3), {2: OTHER})
     unread = replace(scene(state), observation=Observation(FACTS, state, unread={PATH: "too large"}))
