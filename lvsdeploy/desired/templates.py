@@ -30,6 +30,7 @@ _SHELL_UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
 _KEEPALIVED_LIST = re.compile(r"[^A-Za-z0-9._:/@+, -]")
 """The same, where several words were joined by spaces."""
 
+_MICROSECOND = 0.000001
 _PLAIN = frozenset(string.ascii_letters + string.digits + " ._:/@%+,;=?&*()|^[]<>-")
 """What a quoted text may have as it is: nothing that any round of keepalived's parser looks at in quotes."""
 
@@ -113,8 +114,12 @@ def _environment(folders: list[Path], guard: Callable[[Any], str]) -> jinja2.Env
 
 
 def seconds(value: float) -> str:
-    """A time in seconds as people write it: `3`, `0.5`."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
+    """A time in seconds as people write it: `3`, `0.5`.
+
+    keepalived counts microseconds (lib/timer.h, TIMER_HZ); a shorter time is one of them, never 0, which it
+    refuses or takes for "none".
+    """
+    return f"{max(value, _MICROSECOND) if value else value:.6f}".rstrip("0").rstrip(".")
 
 
 def words(values: Any) -> Words:

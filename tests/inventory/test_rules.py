@@ -607,6 +607,10 @@ RULES = {
         service("port: 80, health_check: {type: script, path: /usr/bin/true, arguments: ['{rip}', '{ip}']}"),
         service("port: 80, health_check: {type: script, path: /usr/bin/true, arguments: ['{rip}', '{}']}"),
     ),
+    "LVS390": (
+        service('port: 80, health_check: {type: http, urls: [{regex: "a++"}, {regex: "(ok"}]}'),
+        service('port: 80, health_check: {type: http, urls: [{regex: "a++"}, {regex: "(ok)"}]}'),
+    ),
     "LVS401": (
         "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",
         (
