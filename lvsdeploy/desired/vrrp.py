@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.desired.roles import held, inside_router_id, nat_in_use
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.model import IPV4, IPV6, Engine, TrackedInterface, VrrpNotify
+from lvsdeploy.inventory.model import IPV4, IPV6, TrackedInterface, VrrpNotify
+from lvsdeploy.inventory.needs import both_sync_daemons
 from lvsdeploy.state.sync import SyncDaemon, SyncRole
 
 if TYPE_CHECKING:
@@ -126,20 +127,28 @@ def groups_of(cluster: Cluster, director: Director) -> tuple[Together, ...]:
             gateways = [MovingAddress(gateway, nat.interface) for gateway in nat.gateways]
             inside = _by_family(f"{full}-inside", inside_router_id(cluster), gateways)
         instances = tuple(_instance(cluster, director, name, *part) for part in (*parts, *inside))
-        groups.append(_together(cluster, full, instances, inside=bool(inside)))
+        groups.append(_together(cluster, director, full, instances, inside=bool(inside)))
     return tuple(groups)
 
 
-def _together(cluster: Cluster, name: str, instances: tuple[Instance, ...], *, inside: bool) -> Together:
+def _together(
+    cluster: Cluster, director: Director, name: str, instances: tuple[Instance, ...], *, inside: bool
+) -> Together:
+    """The instances, with what is declared for all of them.
+
+    An interface that an instance has anyway is not named a second time: keepalived refuses to track an
+    instance's own one, and one of an instance at its sync group, too (vrrp.c, vrrp_complete_instance and
+    add_vrrp_to_interface). A sync group gives up with any of its instances, so nothing is lost.
+    """
     vrrp = cluster.vrrp
-    declared = Reactions(vrrp.track_interfaces, vrrp.track_scripts, vrrp.notify)
+    own = {tracked.interface for instance in instances for tracked in instance.reactions.interfaces}
+    own.add(director.interface)
+    further = tuple(tracked for tracked in vrrp.track_interfaces if tracked.interface not in own)
+    declared = Reactions(further, vrrp.track_scripts, vrrp.notify)
     if len(instances) > 1:
         return Together(name, instances, inside, declared)
     (instance,) = instances
-    own = instance.reactions.interfaces
-    names = {tracked.interface for tracked in own}
-    further = tuple(tracked for tracked in declared.interfaces if tracked.interface not in names)
-    reactions = replace(declared, interfaces=(*own, *further))
+    reactions = replace(declared, interfaces=(*instance.reactions.interfaces, *further))
     return Together(name, (replace(instance, reactions=reactions),))
 
 
@@ -279,12 +288,10 @@ def sync_daemons(cluster: Cluster) -> frozenset[SyncDaemon]:
         port=options.port,
         ttl=options.ttl,
     )
-    groups = vip_groups(cluster)
-    if len(groups) == 1 and cluster.engine is Engine.KEEPALIVED:
-        (vips,) = groups.values()
-        first = min(vips, key=lambda vip: vip.ip.version)  # of the instance that `sync_words` names
-        return frozenset({replace(daemon, follows=first.ip)})
-    return frozenset(replace(daemon, role=role) for role in SyncRole)
+    if both_sync_daemons(cluster):
+        return frozenset(replace(daemon, role=role) for role in SyncRole)
+    first = min(cluster.vips, key=lambda vip: vip.ip.version)  # of the instance that `sync_words` names
+    return frozenset({replace(daemon, follows=first.ip)})
 
 
 def timeout_words(cluster: Cluster) -> tuple[str, ...]:

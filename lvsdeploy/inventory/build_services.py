@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory import build_codes, text_codes
@@ -58,11 +59,13 @@ def build_services(draft: Draft) -> tuple[Service, ...]:
     """Every service that can be built; the others are in `draft.lost`."""
     defaults = draft.section("defaults")
     entries = dict(draft.entries("services"))
+    vips = _Vips(draft)
+    for name in [*draft.lost["services"], *(entries if "defaults" in draft.incomplete else ())]:
+        _names_in(draft, vips, draft.document.data["services"][name], ("services", name))
     if "defaults" in draft.incomplete:
         for name in entries:
             draft.lose("services", name)
         return ()
-    vips = _Vips(draft)
     services = []
     for name, entry in entries.items():
         path = ("services", name)
@@ -71,6 +74,30 @@ def build_services(draft: Draft) -> tuple[Service, ...]:
         except _Lost:
             draft.lose("services", name)
     return tuple(services)
+
+
+def _names_in(draft: Draft, vips: _Vips, entry: Any, path: KeyPath) -> None:
+    """Look up the names in a service that cannot be built: what refers to nothing is told all the same."""
+    if not isinstance(entry, dict):
+        return
+
+    def whole(*keys: str) -> bool:
+        return (*path, *keys) not in draft.broken
+
+    listed = entry.get("real_servers")
+    for index, item in enumerate(listed if isinstance(listed, list) and whole("real_servers") else ()):
+        where = ("real_servers", str(index))
+        named = isinstance(item, dict) and isinstance(item.get("name"), str) and whole(*where, "name")
+        if named or (isinstance(item, str) and whole(*where)):
+            _find_real_servers(draft, item, (*path, *where))
+    several = entry.get("vips")
+    texts: dict[tuple[str, ...], Any] = {("vip",): entry.get("vip")}
+    for index, text in enumerate(several if isinstance(several, list) else ()):
+        texts["vips", str(index)] = text
+    for keys, text in texts.items():
+        if isinstance(text, str) and whole(keys[0]) and whole(*keys) and not _RANGE.fullmatch(text):
+            with suppress(_Lost):
+                vips.find(text, (*path, *keys))
 
 
 class _Vips:
@@ -148,7 +175,12 @@ class _Vips:
 
 
 def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath) -> Service:
-    found = vips.all(given, path)
+    try:
+        found = vips.all(given, path)
+    except _Lost:
+        with suppress(_Lost):  # all errors come at once
+            _chosen(draft, given["real_servers"], (*path, "real_servers"))
+        raise
     ranges = _port_ranges(draft, given, path)
     fwmark = given.get("fwmark", 0)
     protocols = _protocols(given)
@@ -296,26 +328,34 @@ def _chosen(draft: Draft, items: list[Any], path: KeyPath) -> list[_Chosen]:
     for index, item in enumerate(items):
         options = item if isinstance(item, dict) else {}
         name, where = _name(item), (*path, str(index))
-        at = (*where, "name") if options else where
-        if name.startswith("@"):
-            members = draft.groups.get(name[1:])
-            if members is None:
-                lost = True
-                if name[1:] not in draft.lost["groups"]:
-                    draft.unknown("group", name[1:], at, draft.groups)
-                continue
+        members = _find_real_servers(draft, item, where)
+        if members is None:
+            lost = True
+        elif name.startswith("@"):
             fresh = [m for m in members if m not in named and m not in from_groups]
             from_groups.update(fresh)
             chosen.extend((member, options, where) for member in fresh)
-        elif name in draft.real_servers:
-            chosen.append((name, options, where))
         else:
-            lost = True
-            if name not in draft.lost["real_servers"]:
-                _unknown_real_server(draft, name, at)
+            chosen.append((name, options, where))
     if lost:
         raise _Lost
     return chosen
+
+
+def _find_real_servers(draft: Draft, item: Any, where: KeyPath) -> tuple[str, ...] | None:
+    """The real servers of one item of `real_servers`; None, and told, when there are none by that name."""
+    name = _name(item)
+    at = (*where, "name") if isinstance(item, dict) else where
+    if name.startswith("@"):
+        members = draft.groups.get(name[1:])
+        if members is None and name[1:] not in draft.lost["groups"]:
+            draft.unknown("group", name[1:], at, draft.groups)
+        return members
+    if name in draft.real_servers:
+        return (name,)
+    if name not in draft.lost["real_servers"]:
+        _unknown_real_server(draft, name, at)
+    return None
 
 
 def _destinations(

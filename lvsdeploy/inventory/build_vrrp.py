@@ -37,6 +37,7 @@ def build_vrrp(draft: Draft) -> Vrrp:
         for name, entry in given.get("groups", {}).items()
     )
     _known_names(draft, groups)
+    _interfaces_once(draft, given)
     router_id = given.get("virtual_router_id", _ROUTER_ID)
     return Vrrp(
         virtual_router_id=router_id,
@@ -76,6 +77,17 @@ def _known_names(draft: Draft, groups: tuple[VrrpGroup, ...]) -> None:
             draft.unknown("VRRP group", vip.group, (*vip.path, "group"), names)
 
 
+def _interfaces_once(draft: Draft, given: Mapping[str, Any]) -> None:
+    """No interface is tracked twice: keepalived refuses that, whatever the weights."""
+    seen: set[str] = set()
+    for index, entry in enumerate(given.get("track_interfaces", ())):
+        name = entry if isinstance(entry, str) else entry["interface"]
+        if name in seen:
+            path = ("vrrp", "track_interfaces", str(index))
+            draft.tell(text_codes.REPEATED_ITEM, path, f"'track_interfaces' holds {name} twice")
+        seen.add(name)
+
+
 def _password(draft: Draft, given: Mapping[str, Any]) -> Secret | None:
     if "password" not in given:
         return None
@@ -101,7 +113,13 @@ def _sync_daemon(draft: Draft, given: Mapping[str, Any] | None, router_id: int) 
         path = ("vrrp", "sync_daemon", "group")
         group = draft.ip(given["group"], path)
         if group is not None and not group.is_multicast:
-            draft.tell(text_codes.NOT_AN_ADDRESS, path, f"'{group}' is not a multicast group")
+            draft.tell(
+                text_codes.NOT_AN_ADDRESS,
+                path,
+                f"'{group}' is not a multicast group",
+                why="The sync daemon sends to all directors at once, by multicast.",
+                fix="Write an address of 224.0.0.0/4 or ff00::/8, or leave it out: then it is 224.0.0.81.",
+            )
             group = None
     return SyncDaemonOptions(
         given["interface"],

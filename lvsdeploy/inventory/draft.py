@@ -44,9 +44,9 @@ class Draft:
     def __post_init__(self) -> None:
         self.broken_sections = {path[0] for path in self.broken if path}
 
-    def tell(self, code: Code, path: KeyPath, summary: str, *, fix: str = "") -> None:
+    def tell(self, code: Code, path: KeyPath, summary: str, *, why: str = "", fix: str = "") -> None:
         place = self.document.place(path)
-        self.findings.append(code.finding(summary, place=place, fix=fix))
+        self.findings.append(code.finding(summary, place=place, why=why, fix=fix))
 
     def lose(self, section: str, name: str) -> None:
         self.lost[section].add(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import Engine, ForwardingMethod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,16 @@ class Need:
 def needed_sysctls(cluster: Cluster) -> tuple[Need, ...]:
     """Every such need, in a fixed order."""
     return tuple(_needs(cluster))
+
+
+def both_sync_daemons(cluster: Cluster) -> bool:
+    """Whether the master's sync daemon and the backup's run on each director, all the time.
+
+    keepalived ties the one daemon to one VRRP instance. With several groups every director is MASTER of
+    something; with the engine ipvsadm nobody knows who is MASTER.
+    """
+    groups = {vip.group for vip in cluster.vips}
+    return cluster.vrrp.sync_daemon is not None and (cluster.engine is Engine.IPVSADM or len(groups) != 1)
 
 
 def _needs(cluster: Cluster) -> Iterator[Need]:

@@ -268,6 +268,9 @@ def _value(  # noqa: PLR0911 - a table of the schema's keywords
 def _choice(path: KeyPath, value: Any, wanted: list[Any], shown: str) -> tuple[Code, str, str]:
     name = path[-1] if not path[-1].isdigit() else path[-2]
     words = [str(word) for word in wanted]
+    numbers = [word for word in wanted if not isinstance(word, str)]
+    if isinstance(value, str) and value.lower() in [str(number).lower() for number in numbers]:
+        return codes.WRONG_TYPE, f"'{name}' must be a number, not {shown}", "Leave out the quotes."
     if name == "mode" and isinstance(value, str) and value.lower() in {"fullnat", "full-nat"}:
         return FULLNAT, "fullnat is not in the mainline kernel", ""
     meant = suggestion(value, words) if isinstance(value, str) else ""

@@ -124,8 +124,9 @@ NOT_A_CHOICE = code(
     "LVS015",
     Severity.ERROR,
     "A value is not one of those allowed.",
-    why="keepalived replaces words it does not know by defaults of its own: an unknown scheduler becomes "
-    "wlc, an unknown forwarding method becomes NAT. So they are refused here.",
+    why="The kernel refuses what it does not know, and keepalived replaces it by a default of its own, "
+    "without failing.",
+    more="keepalived makes an unknown scheduler wlc, and an unknown forwarding method NAT.",
     fix="Use one of the values listed.",
     example="services:\n  http: {vip: 192.0.2.50, port: 80, scheduler: wrrr, real_servers: [web1]}",
 )
@@ -141,8 +142,8 @@ MALFORMED = code(
     "LVS017",
     Severity.ERROR,
     "A text has characters or a form that cannot be used.",
-    why="Names and texts of the inventory become file names, unit names and words of keepalived.conf, "
-    "where spaces, quotes, braces, `!` and `#` would mean something else.",
+    why="Names and texts of the inventory become file names, unit names, values for the kernel and words of "
+    "keepalived.conf. Each has its form; spaces, quotes, braces, `!` and `#` would mean something else.",
     fix="Use the form that is named.",
     example="cluster: My Shop",
 )

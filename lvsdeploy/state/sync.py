@@ -9,10 +9,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.model import IPV6
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from lvsdeploy.inventory.model import IPAddress
+
+_DATAGRAM = 65535
+_HEADERS_OF_IPV4, _HEADERS_OF_IPV6 = 28, 48  # of IP and UDP
+_LEAST_OF_BACKUP = 1024
 
 
 class SyncRole(StrEnum):
@@ -46,10 +52,23 @@ class SyncDaemon:
         role = SyncRole.MASTER if self.follows is not None and self.follows in addresses else SyncRole.BACKUP
         return replace(self, role=role, follows=None)
 
+    @property
+    def length_in_force(self) -> int | None:
+        """What the kernel makes of `max_length`: a BACKUP takes at least 1024 bytes, as others may send them.
+
+        The most is what a datagram has room for beside its headers.
+        https://github.com/torvalds/linux/blob/v6.1/net/netfilter/ipvs/ip_vs_sync.c (start_sync_thread)
+        """
+        if self.max_length is None:
+            return None
+        sixth = self.group is not None and self.group.version == IPV6
+        most = _DATAGRAM - (_HEADERS_OF_IPV6 if sixth else _HEADERS_OF_IPV4)
+        return min(max(self.max_length, _LEAST_OF_BACKUP if self.role is SyncRole.BACKUP else 1), most)
+
     def is_met_by(self, there: SyncDaemon) -> bool:
         """Whether a daemon that runs is as this one is declared; both with their roles."""
         pairs = (
-            (self.max_length, there.max_length),
+            (self.length_in_force, there.max_length),
             (self.group, there.group),
             (self.port, there.port),
             (self.ttl, there.ttl),

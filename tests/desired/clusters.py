@@ -250,7 +250,9 @@ def both_families() -> Cluster:
         nat=replace(INSIDE, gateway6=IPv6Interface("fd00:2::1/64")),
         vrrp=Vrrp(
             preempt_delay=30,
-            track_interfaces=(TrackedInterface("eth3"), TrackedInterface("eth4", -20)),
+            track_interfaces=tuple(
+                TrackedInterface(*words) for words in (("eth0",), ("eth1",), ("eth3",), ("eth4", -20))
+            ),
             track_scripts=(
                 TrackScript("resolver", "/usr/bin/test", ("--deep", "-n", "3"), 5, 2, 2, 3, -60, "nobody"),
                 TrackScript("plain", "/bin/true"),
@@ -278,7 +280,7 @@ def active_active() -> Cluster:
             vmac=True,
             version=3,
             groups=(VrrpGroup("blue", 53, "lvs2"), VrrpGroup("unused", 54)),
-            track_interfaces=(TrackedInterface("eth3", 10),),
+            track_interfaces=(TrackedInterface("eth0"), TrackedInterface("eth3", 10)),
             track_scripts=(TrackScript("plain", "/bin/true"),),
             notify=VrrpNotify("/bin/true", "/bin/cat", "/bin/id", "/bin/ls", "/bin/echo"),
             sync_daemon=SyncDaemonOptions("eth0", 51),

@@ -84,6 +84,11 @@ vrrp: {groups: {blue: {virtual_router_id: 53, master: lvs2}}}
 vips: {blue: {address: 192.0.2.51, group: blue}}
 """
 
+WEIGHTS = (
+    "vrrp: {{track_scripts: {{s: {{path: /bin/s, weight: {}}}}}, "
+    "track_interfaces: [{{interface: eth1, weight: 20}}]}}\n"
+)
+
 
 def service(text: str, servers: str = "[web1, web2]") -> str:
     """A `services` section with one service: `text` are its further keys."""
@@ -352,6 +357,42 @@ RULES = {
     "LVS223": (
         'ipvs: {sysctls: {sync_threshold: "50 50"}}\n',
         'ipvs: {sysctls: {sync_threshold: "50 51"}}\n',
+    ),
+    "LVS224": (
+        LOCALNODE + "engine: ipvsadm\nvrrp: {sync_daemon: {interface: eth0}}\n",
+        LOCALNODE + "vrrp: {sync_daemon: {interface: eth0}}\nipvs: {sysctls: {backup_only: 1}}\n",
+    ),
+    "LVS225": (
+        "ipvs: {sysctls: {backup_only: true, sync_ports: 4}}\n",
+        "ipvs: {sysctls: {backup_only: false, sloppy_tcp: 1}}\n",
+    ),
+    "LVS226": (
+        "vrrp: {sync_daemon: {interface: eth0, syncid: 0}}\n",
+        "vrrp: {sync_daemon: {interface: eth0, syncid: 1}}\n",
+    ),
+    "LVS227": (
+        "vrrp: {track_interfaces: [eth1, {interface: eth0, weight: -60}]}\n",
+        "vrrp: {track_interfaces: [eth0, {interface: eth1, weight: -60}]}\n",
+    ),
+    "LVS228": (
+        WEIGHTS.format(-30),
+        WEIGHTS.format(-31),
+    ),
+    "LVS229": (
+        "vrrp: {track_scripts: {s: {path: /bin/s, interval: 2, timeout: 3}}}\n",
+        "vrrp: {track_scripts: {s: {path: /bin/s, interval: 2, timeout: 2}}}\n",
+    ),
+    "LVS230": (
+        "vrrp: {notify: {user: nobody}}\n",
+        "vrrp: {notify: {user: nobody, stop: /bin/s}}\n",
+    ),
+    "LVS231": (
+        "services:\n  a: {vip: 192.0.2.50/7, port: 80, real_servers: [web1]}\n",
+        "services:\n  a: {vip: 192.0.2.50/8, port: 80, real_servers: [web1]}\n",
+    ),
+    "LVS232": (
+        'ipvs: {sysctls: {est_cpulist: "0,8-3"}}\n',
+        'ipvs: {sysctls: {est_cpulist: "0,3-8"}}\n',
     ),
     "LVS248": (
         service("port: 80").replace("vip: 192.0.2.50", 'vips: ["192.0.2.50-59", 192.0.2.55]'),

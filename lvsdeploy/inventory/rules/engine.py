@@ -124,6 +124,11 @@ def vrrp_without_daemon(context: Context) -> Iterator[Hit]:
     for vip in context.cluster.vips:
         if context.written(*vip.path, "group"):
             yield Hit((*vip.path, "group"), f"{vip.ip} is in a VRRP group, and nobody speaks VRRP")
+    for director in context.cluster.directors:
+        path = (*director.path, "priority")
+        if context.written(*path):
+            summary = f"{director.name} has a priority, and nobody speaks VRRP"
+            yield Hit(path, summary, severity=Severity.WARNING)
 
 
 @rule(

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import IPV4, ForwardingMethod
+from lvsdeploy.inventory.model import IPV4, Engine, ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def sorry_page_of_the_director(context: Context) -> Iterator[Hit]:
 )
 def sorry_server_holds_vip(context: Context) -> Iterator[Hit]:
     known = {rip for server in context.cluster.real_servers if server.managed for rip in server.rips}
-    for service in context.cluster.services:
+    for service in context.cluster.services if context.cluster.engine is not Engine.IPVSADM else ():
         sorry = service.sorry_server
         if sorry is None or service.sorry_mode is not ForwardingMethod.DR or sorry.address.is_loopback:
             continue  # at a loopback address the director answers by itself

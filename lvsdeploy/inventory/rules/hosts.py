@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import Director, ForwardingMethod
+from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def real_servers_serve(context: Context) -> Iterator[Hit]:
 )
 def several_directors(context: Context) -> Iterator[Hit]:
     if len(context.cluster.directors) == 1:
-        yield Hit(("directors",), "one director: nobody takes over when it fails")
+        by_hand = context.cluster.engine is Engine.IPVSADM
+        fix = "Use `engine: keepalived`, the default, and add a second director." if by_hand else ""
+        yield Hit(("directors",), "one director: nobody takes over when it fails", fix=fix)
 
 
 @rule(
@@ -143,9 +145,10 @@ def unmanaged(context: Context) -> Iterator[Hit]:
     Severity.ERROR,
     "A director's interface is the loopback interface.",
     why="VRRP advertises on the interface that carries the VIPs, and a VIP on it is answered for in the "
-    "network. lo is in no network.",
+    "network. The sync daemon sends to the other directors. lo is in no network.",
     fix="Name the interface that is in the clients' network (`ip -br address` shows them); for "
-    "`nat.interface` the one that is in the real servers' network.",
+    "`nat.interface` the one that is in the real servers' network, for the sync daemon the one that the "
+    "directors share. With `engine: ipvsadm`, where routers bring clients, a VIP may be on lo.",
     example="directors:\n  lvs1: {address: 192.0.2.2, interface: lo}",
 )
 def interfaces_in_a_network(context: Context) -> Iterator[Hit]:
@@ -155,6 +158,14 @@ def interfaces_in_a_network(context: Context) -> Iterator[Hit]:
     nat = context.cluster.nat
     if nat and nat.interface == _LOOPBACK:
         yield Hit(("nat", "interface"), "lo is in no network, and the real servers are in one")
+    for vip in context.cluster.vips if context.cluster.engine is Engine.KEEPALIVED else ():
+        if vip.interface == _LOOPBACK:
+            summary = f"the VIP {vip.ip} is on lo, where VRRP can tell nobody of it"
+            yield Hit((*vip.path, "interface"), summary)
+    daemon = context.cluster.vrrp.sync_daemon
+    if daemon and daemon.interface == _LOOPBACK:
+        summary = "the sync daemon is on lo, which leads to no other director"
+        yield Hit(("vrrp", "sync_daemon", "interface"), summary)
 
 
 @rule(

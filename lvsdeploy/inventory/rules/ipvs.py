@@ -52,3 +52,22 @@ def sync_threshold(context: Context) -> Iterator[Hit]:
     first, every = map(int, str(text).split())
     if every and first >= every:
         yield Hit(("ipvs", "sysctls", "sync_threshold"), f"{first} is not below {every}")
+
+
+@rule(
+    "LVS232",
+    Severity.ERROR,
+    "A range of CPUs goes down.",
+    why="The kernel refuses a list with such a range.",
+    fix="Write the lower number first, such as 3-8.",
+    example='ipvs: {sysctls: {est_cpulist: "8-3"}}',
+    links=("https://docs.kernel.org/admin-guide/kernel-parameters.html",),
+)
+def cpus_go_up(context: Context) -> Iterator[Hit]:
+    if "est_cpulist" not in dict(context.cluster.ipvs.sysctls):
+        return
+    text = str(context.data["ipvs"]["sysctls"]["est_cpulist"])
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if last and int(last) < int(first):
+            yield Hit(("ipvs", "sysctls", "est_cpulist"), f"{part} goes down")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import ForwardingMethod
+from lvsdeploy.inventory.model import Engine, ForwardingMethod
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def localnode_needs_sync(context: Context) -> Iterator[Hit]:
     for name, services in _serving(context).items():
         if any(service.mode is ForwardingMethod.DR for service in services):
             summary = f"the director {name} serves {services[0].name}, and there is no sync daemon"
-            yield Hit(("real_servers", name), summary, key=True)
+            yield Hit(("real_servers", name), summary, key=True, fix=_only_others(context))
 
 
 @rule(
@@ -124,6 +124,19 @@ def localnode_is_the_director(context: Context) -> Iterator[Hit]:
             yield Hit(
                 server.path, f"{server.name} is a director, and {server.rip} is not its address", key=True
             )
+
+
+def _only_others(context: Context) -> str:
+    """What to do where a sync daemon would not help (LVS224); "" where it does."""
+    by_hand = context.cluster.engine is Engine.IPVSADM
+    if not by_hand and len({vip.group for vip in context.cluster.vips}) == 1:
+        return ""
+    what = (
+        "The engine ipvsadm cannot tell who is BACKUP"
+        if by_hand
+        else "With `vrrp.groups` nobody is just BACKUP"
+    )
+    return f"Let other machines be the real servers. {what}, so a sync daemon would not help."
 
 
 def _serving(context: Context) -> dict[str, tuple[Service, ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.health_checks import HttpCheck, NoCheck
-from lvsdeploy.inventory.model import IPV4, IPV6, ForwardingMethod, Protocol, Scheduler
+from lvsdeploy.inventory.model import IPV4, IPV6, Engine, ForwardingMethod, Protocol, Scheduler
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ def omega_runs_something(context: Context) -> Iterator[Hit]:
     """,
 )
 def options_of_checks(context: Context) -> Iterator[Hit]:
+    if context.cluster.engine is Engine.IPVSADM:
+        return  # LVS351 and LVS352 refuse them
     for service in context.cluster.services:
         if any(not isinstance(service.check_of(d), NoCheck) for d in service.destinations):
             continue
@@ -213,6 +215,8 @@ def options_of_checks(context: Context) -> Iterator[Hit]:
     """,
 )
 def virtualhost_is_asked(context: Context) -> Iterator[Hit]:
+    if context.cluster.engine is Engine.IPVSADM:
+        return  # LVS352 refuses it
     for service in context.cluster.services:
         path = context.place_of(service, "virtualhost")
         if service.virtualhost is None or path[0] == "defaults":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
-from lvsdeploy.inventory.model import IPAddress, Protocol
+from lvsdeploy.inventory.model import Engine, IPAddress, Protocol
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def several_real_servers(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         names = {destination.real_server for destination in service.pools[0].destinations}
         if len(names) == 1:
-            yield Hit((*service.path, "real_servers"), f"'{service.name}' has a single real server")
+            fix = "Add a real server." if context.cluster.engine is Engine.IPVSADM else ""
+            yield Hit((*service.path, "real_servers"), f"'{service.name}' has a single real server", fix=fix)
 
 
 @rule(

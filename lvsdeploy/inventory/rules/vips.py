@@ -11,7 +11,10 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress, Protocol
+    from lvsdeploy.inventory.model import IPAddress, Protocol, Vip
+
+_SHORTEST_PREFIX = {4: 8, 6: 16}
+"""Of a network that one site can have: IPv4's largest were /8, and 2000::/3 is given out from /16 on."""
 
 
 @rule(
@@ -123,6 +126,27 @@ def vip_is_host_address(context: Context) -> Iterator[Hit]:
 
 
 @rule(
+    "LVS231",
+    Severity.ERROR,
+    "A VIP's prefix takes in what is not its network.",
+    why="With the VIP the directors get a route to its whole network on that interface: prefixes up to /7, "
+    "of IPv6 up to /15, are large parts of the internet. On lo all addresses of the network are the "
+    "director's own, and it reaches none of the hosts in it.",
+    fix="Write the prefix of the network that the VIP is in, or none.",
+    example="vips:\n  public: {address: 192.0.2.50/0}",
+)
+def prefix_of_a_network(context: Context) -> Iterator[Hit]:
+    for vip in context.cluster.vips:
+        length, whole = vip.address.network.prefixlen, vip.address.network.max_prefixlen
+        if length < _SHORTEST_PREFIX[vip.ip.version]:
+            yield Hit(_place(vip), f"/{length} of the VIP {vip.ip} is no network of a site")
+        elif vip.interface == "lo" and length < whole:
+            by = "/32" if whole == 32 else "/128"  # noqa: PLR2004 - bits of IPv4
+            summary = f"on lo the director would take all of {vip.address.network} for itself"
+            yield Hit(_place(vip), summary, fix=f"Leave the prefix out: {by} is the default.")
+
+
+@rule(
     "LVS213",
     Severity.ERROR,
     "An address cannot be used on a network.",
@@ -158,6 +182,10 @@ def vip_unused(context: Context) -> Iterator[Hit]:
         bare = str(entry["address"]).partition("/")[0]
         if name not in named and bare not in {str(ip) for ip in used}:
             yield Hit(("vips", name), f"no service uses the VIP '{name}'", key=True)
+
+
+def _place(vip: Vip) -> tuple[str, ...]:
+    return (*vip.path, "address") if vip.name else vip.path
 
 
 def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:

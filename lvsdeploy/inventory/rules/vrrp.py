@@ -225,15 +225,16 @@ def nat_moves_with_its_gateway(context: Context) -> Iterator[Hit]:
 def router_ids_differ(context: Context) -> Iterator[Hit]:
     cluster = context.cluster
     own = cluster.vrrp.virtual_router_id
-    taken = {own: "the VIPs without a group"}
+    taken = {own: "the VIPs without a group have"}
     if cluster.nat and len(cluster.directors) > 1:
-        taken[own + 1] = "the inside gateway"
+        taken[own + 1] = "the inside gateway has"
     for group in cluster.vrrp.groups:
         number = group.virtual_router_id
-        other = taken.setdefault(number, f"the group '{group.name}'")
-        if other != f"the group '{group.name}'":
+        this = f"the group '{group.name}' has"
+        other = taken.setdefault(number, this)
+        if other != this:
             path = (*group.path, "virtual_router_id")
-            yield Hit(path, f"the group '{group.name}' has virtual router id {number}, and so have {other}")
+            yield Hit(path, f"{this} virtual router id {number}, and {other} it, too")
 
 
 @rule(
