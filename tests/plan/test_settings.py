@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+import pytest
 
 from lvsdeploy.inventory.model import Ipvs, IpvsTimeouts, SyncDaemonOptions, Vrrp
 from lvsdeploy.state.sync import SyncDaemon, SyncRole
@@ -81,3 +84,27 @@ def test_a_daemon_that_is_no_longer_declared_is_stopped() -> None:
     """Keepalived lets it run on."""
     plain = replace(SHOP, vrrp=Vrrp())
     assert words(declared_anew(lvs(), plain)) == [("sync_stop", "backup", *START)]
+
+
+@pytest.mark.parametrize(
+    ("role", "declared", "group", "in_force"),
+    [
+        (SyncRole.BACKUP, 500, None, 1024),
+        (SyncRole.BACKUP, 1024, None, 1024),
+        (SyncRole.BACKUP, 1400, None, 1400),
+        (SyncRole.MASTER, 500, None, 500),
+        (SyncRole.MASTER, 65507, "224.0.0.99", 65507),
+        (SyncRole.BACKUP, 65507, "ff05::1", 65487),
+        (SyncRole.MASTER, 65507, "ff05::1", 65487),
+    ],
+)
+def test_the_length_of_sync_messages_is_as_the_kernel_takes_it(
+    role: SyncRole, declared: int, group: str | None, in_force: int
+) -> None:
+    """A daemon that runs with what the kernel made of `max_length` is as declared, and with no other."""
+    wanted = SyncDaemon(
+        "eth0", 51, role, max_length=declared, group=None if group is None else ip_address(group)
+    )
+    assert wanted.is_met_by(replace(wanted, max_length=in_force))
+    assert not wanted.is_met_by(replace(wanted, max_length=in_force + 1))
+    assert not wanted.is_met_by(replace(wanted, max_length=in_force - 1))
