@@ -39,13 +39,15 @@ def _of_vrrp(cluster: Cluster) -> Iterator[Script]:
 
 
 def _of(service: Service) -> Iterator[Script]:
-    for what, path in (("quorum_up", service.quorum_up), ("quorum_down", service.quorum_down)):
-        if path is not None:
-            yield Script(path, ROOT, f"{what} of {service.name}")
+    for what, program in (("quorum_up", service.quorum_up), ("quorum_down", service.quorum_down)):
+        if program is not None:
+            yield Script(program.path, program.user, f"{what} of {service.name}")
     for destination in service.destinations:
-        for what, path in (("notify_up", destination.notify_up), ("notify_down", destination.notify_down)):
-            if path is not None:
-                yield Script(path, ROOT, f"{what} of {destination.real_server} in {service.name}")
+        for what, program in (("notify_up", destination.notify_up), ("notify_down", destination.notify_down)):
+            if program is not None:
+                yield Script(
+                    program.path, program.user, f"{what} of {destination.real_server} in {service.name}"
+                )
         check = service.check_of(destination)
         if isinstance(check, ScriptCheck):
             yield Script(check.path, check.user, f"health check of {service.name}")

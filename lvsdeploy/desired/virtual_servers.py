@@ -36,7 +36,7 @@ from lvsdeploy.state.ipvs import Checksum, TunnelKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lvsdeploy.inventory.model import Cluster, Destination, Director, IPAddress, Pool, Service
+    from lvsdeploy.inventory.model import Cluster, Destination, Director, IPAddress, Pool, Program, Service
 
 CHECK_TEMPLATES: Mapping[type[HealthCheck], str] = {
     TcpCheck: "keepalived/checks/tcp.j2",
@@ -116,6 +116,19 @@ class CheckedServer:
             and check.sni
             and (self.server.service.virtualhost is not None or any(url.host for url in check.urls))
         )
+
+    @property
+    def notify_up(self) -> Program | None:
+        return self._notify(self.destination.notify_up)
+
+    @property
+    def notify_down(self) -> Program | None:
+        return self._notify(self.destination.notify_down)
+
+    def _notify(self, program: Program | None) -> Program | None:
+        if program is None:
+            return None
+        return replace(program, arguments=_filled(program.arguments, self.destination, self.check_port))
 
     @property
     def bfd_name(self) -> str:
@@ -280,6 +293,15 @@ def _entries(cluster: Cluster) -> Iterator[CheckedServer]:
 
 def _for(check: HealthCheck, destination: Destination, port: int) -> HealthCheck:
     """A check of one real server: what stands in braces filled in."""
+    if isinstance(check, ScriptCheck):
+        return replace(check, arguments=_filled(check.arguments, destination, port))
+    if isinstance(check, FileCheck):
+        return replace(check, path=_filled((check.path,), destination, port)[0])
+    return check
+
+
+def _filled(texts: Iterable[str], destination: Destination, port: int) -> tuple[str, ...]:
+    """Texts with what stands in braces filled in."""
     values = dict(zip(PLACEHOLDERS, (destination.address, port, destination.real_server), strict=True))
 
     def filled(text: str) -> str:
@@ -287,11 +309,7 @@ def _for(check: HealthCheck, destination: Destination, port: int) -> HealthCheck
             text = text.replace(f"{{{name}}}", str(value))
         return text
 
-    if isinstance(check, ScriptCheck):
-        return replace(check, arguments=tuple(map(filled, check.arguments)))
-    if isinstance(check, FileCheck):
-        return replace(check, path=filled(check.path))
-    return check
+    return tuple(map(filled, texts))
 
 
 def _ranges(addresses: Iterable[IPAddress]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from lvsdeploy.inventory.model import (
     ForwardingMethod,
     IPAddress,
     Pool,
+    Program,
     Protocol,
     Scheduler,
     Service,
@@ -219,8 +220,8 @@ def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath)
         omega=given.get("omega", False),
         quorum=given.get("quorum", 1),
         hysteresis=given.get("hysteresis", 0),
-        quorum_up=given.get("quorum_up"),
-        quorum_down=given.get("quorum_down"),
+        quorum_up=_program(given.get("quorum_up")),
+        quorum_down=_program(given.get("quorum_down")),
         sorry_server=_sorry_server(draft, given, path),
         inhibit_on_failure=given.get("inhibit_on_failure", False),
         virtualhost=given.get("virtualhost"),
@@ -287,18 +288,32 @@ def _where(draft: Draft, path: KeyPath, key: str) -> KeyPath:
 
 def _prefix(given: Mapping[str, Any]) -> int | None:
     value = given.get("persistence_netmask")
+    if isinstance(value, dict):
+        value = value.get("ipv6")
     return value if isinstance(value, int) else None
 
 
 def _netmask(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> IPv4Address | None:
     value = given.get("persistence_netmask")
+    below: KeyPath = ()
+    if isinstance(value, dict):
+        value, below = value.get("ipv4"), ("ipv4",)
     if value is None or (isinstance(value, int) and value > _BITS_OF_IPV4 and "vips" in given):
         return None  # meant for the IPv6 VIPs among them
     try:
         return parse_netmask(value)
     except NotAnAddress as error:
-        draft.tell(build_codes.NETMASK, _where(draft, path, "persistence_netmask"), str(error))
+        where = (*_where(draft, path, "persistence_netmask"), *below)
+        draft.tell(build_codes.NETMASK, where, str(error))
         raise _Lost from None
+
+
+def _program(given: Any) -> Program | None:
+    """A program, by its path alone or as a mapping."""
+    if given is None:
+        return None
+    entry = {"path": given} if isinstance(given, str) else given
+    return Program(entry["path"], tuple(entry.get("arguments", ())), entry.get("user", "root"))
 
 
 def _sorry_server(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> SorryServer | None:
@@ -377,8 +392,8 @@ def _destinations(
                 lower=options.get("lower", 0),
                 health_check=None if check is None else health_check(check, Protocol.TCP, ()),
                 inhibit_on_failure=options.get("inhibit_on_failure"),
-                notify_up=options.get("notify_up"),
-                notify_down=options.get("notify_down"),
+                notify_up=_program(options.get("notify_up")),
+                notify_down=_program(options.get("notify_down")),
             )
         )
     return tuple(found)

@@ -352,6 +352,20 @@ class Tunnel:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program of the directors that keepalived runs when something happens."""
+
+    path: str
+    arguments: tuple[str, ...] = ()
+    user: str = "root"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The program and its arguments."""
+        return (self.path, *self.arguments)
+
+
+@dataclass(frozen=True)
 class Destination:
     """One real server in one virtual service.
 
@@ -368,8 +382,8 @@ class Destination:
     lower: int = 0  # until there are fewer than this; 0: three quarters of `upper`
     health_check: HealthCheck | None = None
     inhibit_on_failure: bool | None = None
-    notify_up: str | None = None  # scripts of the directors
-    notify_down: str | None = None
+    notify_up: Program | None = None  # {rip}, {port} and {real_server} in its arguments are filled in
+    notify_down: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -416,8 +430,8 @@ class Service:
     omega: bool = False  # notify scripts run when keepalived stops, too
     quorum: int = 1
     hysteresis: int = 0
-    quorum_up: str | None = None  # scripts of the directors
-    quorum_down: str | None = None
+    quorum_up: Program | None = None
+    quorum_down: Program | None = None
     sorry_server: SorryServer | None = None
     inhibit_on_failure: bool = False
     virtualhost: str | None = None

@@ -79,6 +79,12 @@ directors:
   lvs1: {address: 192.0.2.2, dip6: "2001:db8::2", interface: eth0}
   lvs2: {address: 192.0.2.3, dip6: "2001:db8::3", interface: eth0}
 """
+BOTH_VIPS = (
+    BOTH.replace("{", "{{").replace("}", "}}")
+    + SIX.partition("services:")[0].replace("{", "{{").replace("}", "}}")
+    + "services:\n  http: {{vips: [192.0.2.50, six], port: 80, persistence: 60, {},"
+    + " real_servers: [web1, web2]}}\n"
+)
 GROUPS = """
 vrrp: {groups: {blue: {virtual_router_id: 53, master: lvs2}}}
 vips: {blue: {address: 192.0.2.51, group: blue}}
@@ -651,6 +657,14 @@ RULES = {
     "LVS390": (
         service('port: 80, health_check: {type: http, urls: [{regex: "a++"}, {regex: "(ok"}]}'),
         service('port: 80, health_check: {type: http, urls: [{regex: "a++"}, {regex: "(ok)"}]}'),
+    ),
+    "LVS391": (
+        service("port: 53, protocol: udp, mode: tun, tunnel: {type: gue, port: 53}"),
+        service("port: 53, mode: tun, tunnel: {type: gue, port: 53}"),
+    ),
+    "LVS392": (
+        BOTH_VIPS.format("persistence_netmask: 24"),
+        BOTH_VIPS.format("persistence_netmask: {ipv4: 24, ipv6: 64}"),
     ),
     "LVS401": (
         "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.inventory.shown import findings_of
-from tests.inventory.test_rules import NAT, inventory, service
+from tests.inventory.test_rules import BOTH_VIPS, NAT, inventory, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,47 @@ TWO_ROUTES = "nat: {gateway: 192.0.2.1/24, interface: eth0, configure_gateway: t
 SPREAD = "scheduler: sh, scheduler_flags: [sh-port]"
 ELSEWHERE = "sorry_server: {address: 198.51.100.9}"
 DIRECT_SORRY = NAT + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.9, mode: dr}")
+GUE = "mode: tun, tunnel: {type: gue, port: 500}"
 CASES = [
+    (
+        "LVS319",
+        BOTH_VIPS.format("persistence_netmask: {ipv4: 255.0.255.0, ipv6: 64}"),
+        ["'255.0.255.0' is not a netmask: ones first, then zeros"],
+    ),
+    (
+        "LVS340",
+        service("port: 80, persistence: 60, persistence_netmask: {ipv6: 64}"),
+        ["it says nothing of IPv4, and 'http' is IPv4"],
+    ),
+    ("LVS340", service("port: 80, persistence: 60, persistence_netmask: {ipv4: 24, ipv6: 64}"), []),
+    (
+        "LVS392",
+        BOTH_VIPS.format("persistence_netmask: 64"),
+        ["64 stands for both families: each client by itself of IPv4, /64 of IPv6"],
+    ),
+    ("LVS392", BOTH_VIPS.format("persistence_netmask: 255.255.255.0"), []),
+    ("LVS392", BOTH_VIPS.format("persistence_netmask: {ipv6: 64}"), []),
+    (
+        "LVS391",
+        service(f"port: 80, {GUE}", "[web1]")
+        + "  ike: {vip: 192.0.2.50, fwmark: 9, protocol: udp, ports: [4500, '400-600'], scheduler: sh,"
+        + " real_servers: [web2, web1]}\n",
+        ["web1 serves 'ike' on UDP port 500, which GUE takes"],
+    ),
+    (
+        "LVS391",
+        service(f"port: 80, {GUE}", "[web1]")
+        + "  ike: {vip: 192.0.2.50, protocol: udp, port: 500, real_servers: [web2]}\n",
+        [],
+    ),
+    (
+        "LVS369",
+        service(
+            "port: 80, quorum_up: {path: /usr/bin/true, arguments: ['{rip}', '{}']}",
+            "[{name: web1, notify_up: {path: /usr/bin/true, arguments: ['{rip}', '{vip}']}}]",
+        ),
+        ["{vip} is not filled in", "{rip} is not filled in"],
+    ),
     (
         "LVS101",
         service("port: 80, sorry_server: {address: 192.0.2.99, port: 81}"),

@@ -21,7 +21,7 @@ from lvsdeploy.inventory.rules.declared_checks import declared_checks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress
+    from lvsdeploy.inventory.model import IPAddress, Program, Service
 
 _KEEPALIVED = "https://www.keepalived.org/manpage.html"
 _SOURCE = "https://github.com/acassen/keepalived/blob/v2.2.7/keepalived/"
@@ -242,7 +242,7 @@ def pings(context: Context) -> Iterator[Hit]:
     "LVS369",
     Severity.WARNING,
     "A script gets something in braces as it stands.",
-    why="Only {rip}, {port} and {real_server} are filled in.",
+    why="Only {rip}, {port} and {real_server} are filled in, in health checks, notify_up and notify_down.",
     fix="Use one of those, or write the braces in the script itself.",
     example="""
         services:
@@ -257,3 +257,23 @@ def placeholders(context: Context) -> Iterator[Hit]:
             unknown = [name for name in _PLACEHOLDER.findall(text) if name not in PLACEHOLDERS]
             if unknown:
                 yield Hit(found.at("arguments", str(number)), f"{{{unknown[0]}}} is not filled in")
+    for service in context.cluster.services:
+        yield from _of_notified(context, service)
+
+
+def _of_notified(context: Context, service: Service) -> Iterator[Hit]:
+    programs: list[tuple[tuple[str, ...], Program | None, tuple[str, ...]]] = [
+        (context.place_of(service, "quorum_up"), service.quorum_up, ()),
+        (context.place_of(service, "quorum_down"), service.quorum_down, ()),
+    ]
+    for destination in service.pools[0].destinations:
+        path = destination.path
+        programs += [
+            ((*path, "notify_up"), destination.notify_up, PLACEHOLDERS),
+            ((*path, "notify_down"), destination.notify_down, PLACEHOLDERS),
+        ]
+    for path, program, known in programs:
+        for number, text in enumerate(program.arguments if program else ()):
+            unknown = [name for name in _PLACEHOLDER.findall(text) if name not in known]
+            if unknown:
+                yield Hit((*path, "arguments", str(number)), f"{{{unknown[0]}}} is not filled in")

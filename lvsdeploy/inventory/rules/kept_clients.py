@@ -155,6 +155,30 @@ def kept_twice(context: Context) -> Iterator[Hit]:
             yield Hit(path, f"{service.scheduler} keeps the clients of '{service.name}' without persistence")
 
 
+@rule(
+    "LVS392",
+    Severity.WARNING,
+    "One number is the persistence netmask of both address families.",
+    why="As many bits are another thing in each: 24 of IPv4 are a small network, 24 of IPv6 a provider's, "
+    "whose clients would all stay with one real server; 64 of IPv6 are one customer, and none of IPv4.",
+    fix="Give both: `persistence_netmask: {ipv4: 24, ipv6: 64}`.",
+    example="""
+        services:
+          http: {vips: [192.0.2.50, "2001:db8::50"], port: 80, persistence: 300, persistence_netmask: 24,
+                 real_servers: [web1, web2]}
+    """,
+)
+def netmask_of_both(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        path = context.place_of(service, "persistence_netmask")
+        bits = service.persistence_prefix
+        if bits is None or len({pool.version for pool in service.pools}) == 1:
+            continue
+        if not context.written(*path, "ipv6"):
+            ipv4 = service.persistence_netmask or "each client by itself"
+            yield Hit(path, f"{bits} stands for both families: {ipv4} of IPv4, /{bits} of IPv6")
+
+
 def _inhibits(context: Context, service: Service) -> tuple[str, ...]:
     """Where a service, or the first of its real servers, has inhibit_on_failure; () for nowhere."""
     if service.inhibit_on_failure:

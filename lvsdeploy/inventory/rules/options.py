@@ -271,6 +271,9 @@ def netmask_of_family(context: Context) -> Iterator[Hit]:
             yield Hit(path, f"'{given}' is a netmask of IPv4, and '{service.name}' is IPv6")
         elif families == {IPV4} and isinstance(given, int) and given > _BITS_OF_IPV4:
             yield Hit(path, f"{given} is a prefix length of IPv6, and '{service.name}' is IPv4")
+        elif isinstance(given, dict) and not families & {int(key[-1]) for key in given}:
+            (own,) = families
+            yield Hit(path, f"it says nothing of IPv{own}, and '{service.name}' is IPv{own}")
 
 
 @rule(
