@@ -4,8 +4,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-# Ports: 8080 HTTP, 8443 HTTPS that wants SNI, 2525 SMTP, 5300 DNS, 9999 UDP. What HTTP was asked for is
-# counted in /run/asked, a line each.
+# Ports, of both families: 8080 HTTP, 8443 HTTPS that wants SNI, 8444 HTTPS that wants none, 2525 SMTP,
+# 5300 DNS, 9999 UDP. What HTTP was asked for is counted in /run/asked, a line each.
 _PROGRAM = r"""
 import http.server, os, socket, ssl, sys, threading
 good = sys.argv[1] == "good"
@@ -29,17 +29,26 @@ def named(sock, name, context):
     if name != "shop.example" or not good:
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
+def nameless(sock, name, context):
+    if name is not None or not good:
+        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
 def http_on(port, tls):
-    server = http.server.ThreadingHTTPServer(("", port), Page)
+    server = Server(("::", port), Page)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(key)
-        context.sni_callback = named
+        context.sni_callback = tls
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.serve_forever()
 
 def mail(port):
-    server = socket.create_server(("", port), reuse_port=True)
+    server = socket.create_server(
+        ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=True
+    )
     while True:
         client, _ = server.accept()
         try:
@@ -56,8 +65,8 @@ def mail(port):
         client.close()
 
 def datagrams(port, answer):
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("", port))
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::", port))
     while True:
         asked, client = server.recvfrom(4096)
         if (said := answer(asked)) is not None:
@@ -75,8 +84,8 @@ def plain(asked):
     return (b"\x03\x04\xff\xff" if good else b"\x03\x05\xff\xff") if asked == b"\x01\xff\x02" else None
 
 for target, *arguments in [
-    (http_on, 8080, False), (http_on, 8443, True), (mail, 2525), (datagrams, 5300, dns),
-    (datagrams, 9999, plain),
+    (http_on, 8080, None), (http_on, 8443, named), (http_on, 8444, nameless), (mail, 2525),
+    (datagrams, 5300, dns), (datagrams, 9999, plain),
 ]:
     threading.Thread(target=target, args=arguments).start()
 """
