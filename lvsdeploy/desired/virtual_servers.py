@@ -27,6 +27,7 @@ from lvsdeploy.inventory.health_checks import (
     SmtpCheck,
     TcpCheck,
     UdpCheck,
+    WithPort,
     port_of,
     timing_of,
 )
@@ -77,7 +78,10 @@ class CheckedServer:
     @property
     def connect_port(self) -> int | None:
         """The port to ask on, where keepalived cannot take the one that serves."""
-        named = port_of(self.server.service.check_of(self.destination))
+        check = self.server.service.check_of(self.destination)
+        if not isinstance(check, WithPort):
+            return None
+        named = port_of(check)
         return named or (None if self.destination.port else self.check_port or None)
 
     @property

@@ -15,8 +15,36 @@ _DNS_NAME = re.compile(
 )
 
 
+_RANGE = re.compile(
+    r"(?P<net>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})-(?P<last>[0-9]{1,3})(?P<prefix>/[0-9]{1,2})?"
+)
+_RANGE6 = re.compile(
+    r"(?P<net>[0-9A-Fa-f:]*:)(?P<first>[0-9A-Fa-f]{1,4})-(?P<last>[0-9A-Fa-f]{1,4})(?P<prefix>/[0-9]{1,3})?"
+)
+_LAST_OF_A_RANGE = 255
+_MOST_OF_A_RANGE = 256
+
+
 class NotAnAddress(ValueError):
     """`str()` says what is wrong with the text."""
+
+
+def expanded(text: str) -> tuple[str, ...]:
+    """The addresses of a range in the last number (`192.0.2.50-59/24`, `2001:db8::50-5f`); else the text.
+
+    Each keeps the range's prefix. They are not looked at, but for the number that counts.
+    """
+    fours, sixes = _RANGE.fullmatch(text), _RANGE6.fullmatch(text)
+    match = fours or sixes
+    if match is None:
+        return (text,)
+    base, shown = (10, "{}") if fours else (16, "{:x}")
+    first, last = int(match["first"], base), int(match["last"], base)
+    if not first <= last <= (_LAST_OF_A_RANGE if fours else first + _MOST_OF_A_RANGE - 1):
+        most = f"to {_LAST_OF_A_RANGE}" if fours else f"{_MOST_OF_A_RANGE} addresses"
+        raise NotAnAddress(f"'{text}' is no range: it goes up, {most} at most")
+    prefix = match["prefix"] or ""
+    return tuple(match["net"] + shown.format(number) + prefix for number in range(first, last + 1))
 
 
 def parse_ip(text: str) -> IPAddress:

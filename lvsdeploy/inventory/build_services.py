@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lvsdeploy.inventory import build_codes, text_codes
 from lvsdeploy.inventory.addresses import (
     NotAnAddress,
+    expanded,
     looks_like_address,
     parse_interface,
     parse_netmask,
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.draft import Draft
 
 
-_RANGE = re.compile(
-    r"(?P<net>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})-(?P<last>[0-9]{1,3})(?P<prefix>/[0-9]{1,2})?"
-)
-_LAST_OF_A_RANGE = 255
 _LAST_PORT = 65535
 _MOST_PORTS = 1024
 _MOST_ENTRIES = 500_000
@@ -96,9 +92,9 @@ def _names_in(draft: Draft, vips: _Vips, entry: Any, path: KeyPath) -> None:
     for index, text in enumerate(several if isinstance(several, list) else ()):
         texts["vips", str(index)] = text
     for keys, text in texts.items():
-        if isinstance(text, str) and whole(keys[0]) and whole(*keys) and not _RANGE.fullmatch(text):
+        if isinstance(text, str) and whole(keys[0]) and whole(*keys):
             with suppress(_Lost):
-                vips.find(text, (*path, *keys))
+                vips.one_or_more(text, (*path, *keys), several=len(keys) > 1)
 
 
 class _Vips:
@@ -123,21 +119,21 @@ class _Vips:
         found: dict[IPAddress, Vip] = {}
         for index, text in enumerate(given["vips"]):
             where = (*path, "vips", str(index))
-            for vip in self._range(text, where) if _RANGE.fullmatch(text) else (self.find(text, where),):
+            for vip in self._range(text, where):
                 found.setdefault(vip.ip, vip)
         return tuple(found.values())
 
+    def one_or_more(self, text: str, path: KeyPath, *, several: bool) -> tuple[Vip, ...]:
+        """What an entry of `vips`, or `vip`, stands for."""
+        return self._range(text, path) if several else (self.find(text, path),)
+
     def _range(self, text: str, path: KeyPath) -> tuple[Vip, ...]:
-        """`192.0.2.50-59` or `192.0.2.50-59/24`: the VIPs from one to the other."""
-        match = _RANGE.fullmatch(text)
-        assert match is not None  # noqa: S101 - the caller looked
-        first, last = int(match["first"]), int(match["last"])
-        if not first <= last <= _LAST_OF_A_RANGE:
-            draft = self.draft
-            draft.tell(text_codes.NOT_AN_ADDRESS, path, f"'{text}' is no range: it goes up, to 255 at most")
-            raise _Lost
-        prefix = match["prefix"] or ""
-        return tuple(self.find(f"{match['net']}{n}{prefix}", path) for n in range(first, last + 1))
+        """`192.0.2.50-59`, `2001:db8::50-5f`, with a prefix or without: the VIPs from one to the other."""
+        try:
+            return tuple(self.find(address, path) for address in expanded(text))
+        except NotAnAddress as error:
+            self.draft.tell(text_codes.NOT_AN_ADDRESS, path, str(error))
+            raise _Lost from None
 
     def find(self, text: str, path: KeyPath) -> Vip:
         draft = self.draft
@@ -145,6 +141,12 @@ class _Vips:
             vip = draft.vips[text]
             return self.by_ip[vip.ip]
         if text in draft.lost["vips"]:
+            raise _Lost
+        if "-" in text and looks_like_address(text.partition("-")[0]):
+            how = 'A range stands in `vips` and counts its last number: "192.0.2.50-59", "2001:db8::50-5f".'
+            draft.tell(
+                text_codes.NOT_AN_ADDRESS, path, f"'{text}' is not an IP address, nor a range", fix=how
+            )
             raise _Lost
         if not looks_like_address(text):
             if "vips" not in draft.incomplete or draft.vips:
@@ -183,6 +185,10 @@ def _service(draft: Draft, vips: _Vips, given: Mapping[str, Any], path: KeyPath)
             _chosen(draft, given["real_servers"], (*path, "real_servers"))
         raise
     ranges = _port_ranges(draft, given, path)
+    own = draft.document.data["services"][path[-1]]
+    if "protocol" in own and "protocols" in own:
+        summary = f"'{path[-1]}' has 'protocol' and 'protocols': one of them"
+        draft.tell(text_codes.EITHER_OR, (*path, "protocols"), summary)
     fwmark = given.get("fwmark", 0)
     protocols = _protocols(given)
     mode = ForwardingMethod(given.get("mode", ForwardingMethod.DR))

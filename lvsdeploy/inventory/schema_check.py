@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from lvsdeploy.inventory import hints
 from lvsdeploy.inventory import text_codes as codes
 from lvsdeploy.inventory.build_codes import FULLNAT
 from lvsdeploy.inventory.masking import is_reference
@@ -37,6 +38,7 @@ _KINDS = {
     "null": "nothing",
 }
 _SHOWN_LENGTH = 40
+_SYSCTL = "The kernel reads this setting in one form only."
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,13 @@ def check(document: Document) -> list[Problem]:
                 found = list(_problems(document, cause, path))
             for problem in found:
                 problems.setdefault((problem.path, problem.finding.summary), problem)
-    return list(problems.values())
+    # What is of the wrong kind need not be told to be none of the words, too.
+    wrong = {path for (path, _), problem in problems.items() if _is(problem, codes.WRONG_TYPE)}
+    return [p for (path, _), p in problems.items() if path not in wrong or not _is(p, codes.NOT_A_CHOICE)]
+
+
+def _is(problem: Problem, code: Code) -> bool:
+    return problem.finding.code == code.code
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -156,16 +164,18 @@ def _problems(document: Document, error: ValidationError, path: KeyPath) -> Iter
         yield _key(document, target, f"'{_cut(word)}' is not {noun}", codes.MALFORMED)
     else:
         code, summary, fix = _value(document, path, error, described)
-        yield Problem(path, code.finding(summary, place=document.place(path), fix=fix))
+        why = _SYSCTL if code is codes.MALFORMED and path[:2] == ("ipvs", "sysctls") else ""
+        yield Problem(path, code.finding(summary, place=document.place(path), fix=fix, why=why))
 
 
 def _unknown(document: Document, path: KeyPath, known: Sequence[str]) -> Problem:
     word = path[-1]
     if document.hidden(path[:-1]):
         return _key(document, path, "this key is not known here", fix=_listed(known))
-    meant = suggestion(word, known)
+    ours = hints.other_word(word, known)
+    meant = f"here it is '{ours}'" if ours else suggestion(word, known)
     summary = f"unknown key '{_cut(word)}'" + (f": {meant}" if meant else "")
-    return _key(document, path, summary, fix=_listed(known))
+    return _key(document, path, summary, fix=hints.other_place(word, known) or _listed(known))
 
 
 def _listed(known: Sequence[str]) -> str:
@@ -198,8 +208,8 @@ def _description(path: KeyPath, key: str) -> str:
                 break
         else:
             return ""
-    text = str(node.get("description", ""))
-    return re.split(r"[.:] ", text, maxsplit=1)[0].rstrip(".")
+    text = re.sub(r"^[a-z]+(, [a-z]+)*: ", "", str(node.get("description", "")))  # which types have it
+    return re.split(r"[.:;] ", text, maxsplit=1)[0].rstrip(".")
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -249,6 +259,7 @@ def _value(  # noqa: PLR0911 - a table of the schema's keywords
         fix = "Put it in quotes." if wanted == "string" and _is_scalar(value) else ""
         if wanted in ("integer", "number") and isinstance(value, str) and _is_number(value):
             fix = "Leave out the quotes."
+        fix = fix if secret else hints.form(path, value) or fix
         if value is None:
             return codes.WRONG_TYPE, f"{what} is empty: {asked} belongs here", fix
         return codes.WRONG_TYPE, f"{what} must be {asked}, not {shown}", fix
@@ -262,7 +273,8 @@ def _value(  # noqa: PLR0911 - a table of the schema's keywords
         return codes.OUT_OF_RANGE, f"{what} holds too many: at most {wanted} belong here", ""
     if rule in {"minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength"}:
         return codes.OUT_OF_RANGE, f"{what} must be {noun or 'in range'}, not {shown}", ""
-    return codes.MALFORMED, f"{what} must be {noun or 'of another form'}, not {shown}", ""
+    fix = "Leave out the 0x." if not secret and isinstance(value, str) and value[:2].lower() == "0x" else ""
+    return codes.MALFORMED, f"{what} must be {noun or 'of another form'}, not {shown}", fix
 
 
 def _choice(path: KeyPath, value: Any, wanted: list[Any], shown: str) -> tuple[Code, str, str]:

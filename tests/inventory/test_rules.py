@@ -666,6 +666,10 @@ RULES = {
         BOTH_VIPS.format("persistence_netmask: 24"),
         BOTH_VIPS.format("persistence_netmask: {ipv4: 24, ipv6: 64}"),
     ),
+    "LVS393": (
+        service("port: 53, protocol: udp, mode: tun, tunnel: {clamp_mss: true}"),
+        service("port: 53, protocols: [udp, tcp], fwmark: 9, mode: tun, tunnel: {clamp_mss: true}"),
+    ),
     "LVS401": (
         "real_servers:\n  web1: {address: web1.example.com}\n  web2: {address: 192.0.2.12}\n",
         (

@@ -1,4 +1,4 @@
-"""LVS391: the UDP port that GUE takes on real servers."""
+"""LVS391, LVS393: what a tunnel is for, and what its real servers serve."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def gue_where_it_serves(context: Context) -> Iterator[Hit]:
                 path = context.place_of(service, "tunnel", "port")
                 yield Hit(path, f"{name} serves '{other}' on UDP port {service.tunnel.port}, which GUE takes")
                 break
+
+
+@rule(
+    "LVS393",
+    Severity.WARNING,
+    "`clamp_mss` is given for a service without TCP.",
+    why="It changes the size of segments that a TCP server asks clients for. Datagrams stay as large as they "
+    "are, and those that do not fit the tunnel are lost or cut into fragments.",
+    fix="Remove `clamp_mss`, and keep the datagrams small or the path's MTU large enough.",
+    example="""
+        services:
+          dns: {vip: 192.0.2.50, port: 53, protocol: udp, mode: tun, tunnel: {clamp_mss: true},
+                real_servers: [web1, web2]}
+    """,
+)
+def segments_of_tcp(context: Context) -> Iterator[Hit]:
+    for service in context.cluster.services:
+        if service.tunnel.clamp_mss is not None and Protocol.TCP not in service.protocols:
+            path = context.place_of(service, "tunnel", "clamp_mss")
+            if path[0] != "defaults":
+                yield Hit(path, f"'{service.name}' has no TCP, and clamp_mss is about nothing else")
 
 
 def _is_gue(service: Service) -> bool:

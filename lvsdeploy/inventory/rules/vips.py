@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from lvsdeploy.diagnostics import Severity
+from lvsdeploy.inventory.addresses import expanded
 from lvsdeploy.inventory.registry import Context, Hit, rule
 
 if TYPE_CHECKING:
@@ -215,11 +216,7 @@ def _addresses(context: Context) -> Iterator[tuple[tuple[str, ...], IPAddress]]:
 def _stands_for(context: Context, text: str) -> list[IPAddress]:
     """The VIPs of one item of `vips`: a name, an address, or a range in the last number."""
     entry = (context.data.get("vips") or {}).get(text)
-    bare = str(entry["address"] if entry else text).partition("/")[0]
-    first, dash, last = bare.partition("-")
-    begin = ip_address(first)
-    length = int(last) - int(first.rpartition(".")[2]) if dash else 0
-    return [begin + number for number in range(length + 1)]
+    return [ip_address(one.partition("/")[0]) for one in expanded(str(entry["address"] if entry else text))]
 
 
 def _unusable(address: IPAddress) -> str:
