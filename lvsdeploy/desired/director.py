@@ -80,6 +80,21 @@ def director_state(
         virtual_services=table,
         timeouts=cluster.ipvs.timeouts.given(),
         sync_daemons=sync_daemons(cluster),
+        interfaces=_interfaces(cluster, director),
+    )
+
+
+def _interfaces(cluster: Cluster, director: Director) -> frozenset[str]:
+    """Every interface that the inventory names for a director."""
+    nat, daemon = nat_in_use(cluster), cluster.vrrp.sync_daemon
+    return frozenset(
+        {
+            director.interface,
+            *(vip.interface for vip in cluster.vips if vip.interface),
+            *(tracked.interface for tracked in cluster.vrrp.track_interfaces),
+            *((nat.interface,) if nat else ()),
+            *((daemon.interface,) if daemon else ()),
+        }
     )
 
 

@@ -141,7 +141,8 @@ def build_ipvs(draft: Draft) -> Ipvs:
 def _value(name: str, value: bool | int | str) -> int | str:  # noqa: FBT001 — it is what YAML gave
     """As the kernel shows it: switches are 0 and 1, lists of CPUs are sorted and without gaps."""
     if name == "est_cpulist":
-        return _cpu_list(str(value))
+        cpus = _cpu_list(str(value))
+        return int(cpus) if cpus.isdigit() else cpus  # a single one is read as a number
     return value if isinstance(value, str) else int(value)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lvsdeploy.plan import codes, tunnels
 from lvsdeploy.plan.change import Action, Change, Kind, Phase, Reason, Step
-from lvsdeploy.state.sysctl import COMBINED, conf, effective, of_ipvs, path_of, split
+from lvsdeploy.state.sysctl import COMBINED, conf, effective, is_met, of_ipvs, path_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def changes(context: Context) -> Iterator[Change]:
         in_effect = effective(now, key)
         if (
             in_effect is None
-            or in_effect == wanted
+            or is_met(key, wanted, in_effect)
             or (not _is_base(key) and effective(after_all, key) == wanted)
         ):
             continue
@@ -82,7 +82,7 @@ def _left_over(context: Context) -> Iterator[Change]:
 
 
 def findings(context: Context) -> Iterator[Finding]:
-    """Keys that the host does not have: mostly those of an interface that is not there."""
+    """Interfaces that the host does not have, and keys: mostly those of such an interface."""
     lacking = [
         key
         for key in context.desired.sysctls
@@ -91,6 +91,7 @@ def findings(context: Context) -> Iterator[Finding]:
     links = context.facts.links
     named = {key: parts[0] for key in lacking if (parts := split(key)) is not None}
     gone = {interface for interface in named.values() if interface != "all" and interface not in links}
+    gone |= context.desired.interfaces - links.keys()
     for interface in sorted(gone):
         there = ", ".join(sorted(links.keys() - {"lo"})) or "none but lo"
         yield codes.NO_INTERFACE.finding(

@@ -95,6 +95,7 @@ def dump_goal(goal: Goal) -> bytes:
             [link.name, link.kind, str(link.local) if link.local else None, sorted(link.options or ())]
             for link in state.tunnels.values()
         ],
+        "interfaces": sorted(state.interfaces),
         "gue_ports": sorted(str(port) for port in state.gue_ports),
         "routes": [[str(r.via) if r.via else None, r.interface, r.metric, r.version] for r in state.routes],
         "units": [[u.name, u.enabled, u.active] for u in state.units.values()],
@@ -156,6 +157,7 @@ def _load_state(data: Any) -> HostState:
         netfilter=_load_rules(data.get("netfilter")),  # an earlier version had none
         tunnels={link.name: link for link in (_load_link(*words) for words in data.get("tunnels", ()))},
         gue_ports=frozenset(checked.gue_port(port) for port in data.get("gue_ports", ())),
+        interfaces=frozenset(checked.matching(_INTERFACE, name) for name in data.get("interfaces", ())),
     )
 
 

@@ -44,6 +44,7 @@ class HostState:
     netfilter: Ruleset | None = None  # the cluster's own rules, whole; None: none of its
     tunnels: Mapping[str, TunnelLink] = field(default_factory=dict)  # by name of the interface
     gue_ports: frozenset[GuePort] = frozenset()
+    interfaces: frozenset[str] = frozenset()  # that are declared by name; what there is, is in Facts.links
     mtus: Mapping[str, int] = field(default_factory=dict)  # interface -> bytes; read, and never declared
 
     def runs(self, unit: str) -> bool:

@@ -74,6 +74,19 @@ def ipvs(name: str) -> str:
     return _OF_IPVS + name
 
 
+_SWITCHED_BY_KERNEL = frozenset(ipvs(name) for name in ("drop_entry", "drop_packet", "secure_tcp"))
+_BY_MEMORY = frozenset({1, 2})
+
+
+def is_met(key: str, wanted: Value, now: Value) -> bool:
+    """Whether a value is as declared.
+
+    Of IPVS's defences 1 and 2 are one: the kernel itself writes 2 while memory is short, and 1 when not.
+    https://github.com/torvalds/linux/blob/v6.1/net/netfilter/ipvs/ip_vs_ctl.c (update_defense_level)
+    """
+    return wanted == now or (key in _SWITCHED_BY_KERNEL and {wanted, now} <= _BY_MEMORY)
+
+
 def conf(interface: str, name: str, version: int = 4) -> str:
     """The key of a per-interface sysctl of an address family; `interface` may be `all`."""
     return f"net.ipv{version}.conf.{interface}.{name}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lvsdeploy.inventory.model import Ipvs, SyncDaemonOptions, TrackedInterface, Vrrp
 from lvsdeploy.plan.bookkeeping import next_record
 from lvsdeploy.record import Record, RecordedSysctl
 from lvsdeploy.state.sysctl import conf, effective, split
@@ -159,6 +161,44 @@ def test_an_interface_that_is_not_there() -> None:
     (finding,) = plan(context).findings
     assert (finding.code, finding.is_error) == ("LVS506", True)
     assert finding.summary == "the host has no interface eth1; it has eth0, eth0.100"
+
+
+@pytest.mark.parametrize(
+    ("lost", "what"),
+    [
+        ("eth0", {}),
+        ("eth5", {"vips": (replace(clusters.vip("192.0.2.50/32"), interface="eth5"),)}),
+        ("eth6", {"vrrp": Vrrp(track_interfaces=(TrackedInterface("eth0"), TrackedInterface("eth6", -60)))}),
+        ("eth7", {"vrrp": Vrrp(sync_daemon=SyncDaemonOptions("eth7", 51))}),
+    ],
+)
+def test_an_interface_of_a_director_that_is_not_there(lost: str, what: dict[str, Any]) -> None:
+    """Whatever part of the inventory names it; it is told once, and of nobody but the directors."""
+    cluster = replace(clusters.smallest(), **what)
+    there = {"lo": True, "eth0": True, "eth1": True}
+    facts = replace(FACTS, links={name: True for name in there if name != lost})
+    (finding,) = plan(converged(cluster, "lvs1", facts)).findings
+    assert (finding.code, finding.host) == ("LVS506", "lvs1")
+    assert finding.summary.startswith(f"the host has no interface {lost}; it has eth")
+    whole = replace(FACTS, links={**there, lost: True})
+    assert codes(converged(cluster, "lvs1", whole)) == []
+
+
+@pytest.mark.parametrize("name", ["drop_entry", "drop_packet", "secure_tcp"])
+def test_defences_that_the_kernel_switches_by_itself(name: str) -> None:
+    """It writes 2 while memory is short and 1 when it is not: neither is drift of the other."""
+    key = f"net.ipv4.vs.{name}"
+
+    def drift(declared: int, now: int) -> list[str]:
+        cluster = replace(clusters.smallest(), ipvs=Ipvs(sysctls=((name, declared),)))
+        context = converged(cluster, "lvs1")
+        return steps(changed(context, sysctls={**context.actual.sysctls, key: now}))
+
+    path = f"/proc/sys/net/ipv4/vs/{name}"
+    same = {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 3)}
+    for declared, now in product(range(4), repeat=2):
+        found = drift(declared, now)
+        assert found == ([] if (declared, now) in same else [f"sysctl_set {path} {declared}"])
 
 
 def test_a_sysctl_that_could_not_be_read() -> None:
