@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired import features
 from lvsdeploy.desired.keyword_table import BLOCKS, CHECKS
 from lvsdeploy.desired.keyword_versions import OLDEST
+from lvsdeploy.desired.keyword_words import WORDS
 from lvsdeploy.desired.keywords import as_numbers, keywords
 from lvsdeploy.state.distributions import DISTRIBUTIONS, PROGRAMS
 from lvsdeploy.state.sysctl import ipvs
@@ -16,6 +17,7 @@ from lvsdeploy.state.sysctl import ipvs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from lvsdeploy.desired.keyword_table import Row
     from lvsdeploy.state.distributions import Distribution
 
 _FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -79,10 +81,28 @@ def keepalived_page() -> str:
     parts = []
     for block in BLOCKS:
         parts += [f"## {_block_title(block)}", _table(_KEYWORD_HEAD, _keyword_rows(block))]
+    parts += ["## Words that are no keywords", _WORDS, _table(("where", "words", "lvsdeploy"), _words())]
     return _page("lvsdeploy/desired/keyword_table.py", "# keepalived.conf", _KEYWORDS, *parts)
 
 
 _KEYWORD_HEAD = ("keyword", "lvsdeploy", "since", "built with")
+
+
+_WORDS = "What stands behind a keyword or in its block. In capitals: what stands for a value."
+
+
+def _words() -> Iterator[tuple[str, ...]]:
+    for where, rows in WORDS.items():
+        for row in rows:
+            place = where if where.startswith("In ") else f"`{where}`"
+            yield place, ", ".join(f"`{name}`" for name in row.names.split()), _told(row)
+
+
+def _told(row: Row) -> str:
+    """What is made of a row's words."""
+    if row.key:
+        return ", ".join(f"`{key}`" for key in row.key.split(", "))
+    return f"by itself: {row.own}" if row.own else f"not written: {row.refused}"
 
 
 def _block_title(block: str) -> str:
@@ -106,15 +126,8 @@ def _keyword_rows(block: str) -> Iterator[tuple[str, ...]]:
             needs = frozenset.intersection(*(k.needs for k in found)) - _needs_of(block)
             cells = ("" if since == OLDEST else since, ", ".join(sorted(needs)))
             told.setdefault(cells, []).append(f"`{name}`")
-        about = (
-            ", ".join(f"`{key}`" for key in row.key.split(", "))
-            if row.key
-            else f"by itself: {row.own}"
-            if row.own
-            else f"not written: {row.refused}"
-        )
         for versions, names in told.items():
-            yield (", ".join(names), about, *versions)
+            yield (", ".join(names), _told(row), *versions)
 
 
 def _needs_of(block: str) -> frozenset[str]:

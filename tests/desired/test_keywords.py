@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from lvsdeploy.desired.keyword_table import BLOCKS
 from lvsdeploy.desired.keyword_versions import NEEDS, OLDEST, SINCE
+from lvsdeploy.desired.keyword_words import WORDS
 from lvsdeploy.desired.keywords import as_numbers, keywords, words
 from lvsdeploy.inventory.schema_check import resolved, schema
 
@@ -151,13 +153,67 @@ no_such_thing 1
     assert list(words("} } {\n}\n")) == []
 
 
+# --- words that are no keywords ---
+
+
+def test_of_each_word_one_thing_is_said() -> None:
+    for where, rows in WORDS.items():
+        names = [name for row in rows for name in row.names.split()]
+        assert len(names) == len(set(names)), where
+        for row in rows:
+            assert len([text for text in (row.key, row.own, row.refused) if text]) == 1, row
+            assert not row.refused or row.refused.endswith("."), row
+
+
+def test_words_are_written_as_is_said() -> None:
+    """Behind the keywords that are named, in the goldens; what stands for a value is not looked for."""
+    told = 0
+    for where, rows in WORDS.items():
+        if where.startswith("In "):
+            continue
+        for group in where.split("; "):
+            block, _, heads = group.partition(" ")
+            behind = lines_of(block, heads.split(", ") if heads else [block])
+            for row in rows:
+                for word in (name for name in row.names.split() if not name.isupper() or len(name) < 4):
+                    found = any(re.search(rf"(^|\s){re.escape(word)}(\s|$)", line) for line in behind)
+                    assert found or not row.key, f"{where}: {word} is nowhere written"
+                    assert not found or not row.refused, f"{where}: {word} is written"
+                    told += found
+    assert told > 20
+
+
+def lines_of(block: str, heads: list[str]) -> list[str]:
+    """What stands behind some keywords of a block, and the lines of blocks that they open."""
+    found, stack = [], [""]
+    for file in GOLDEN:
+        for line in file.read_text().splitlines():
+            text = line.split("#")[0].split()
+            if text and text[-1] != "}" and (block in stack or text[0] == block):
+                if text[0] in heads:
+                    found.append(" ".join(text[1:]))
+                elif stack[-1] in heads:
+                    found.append(" ".join(text))
+            if text and text[-1] == "{":
+                stack.append(text[0])
+            elif text == ["}"]:
+                stack.pop()
+    return found
+
+
 # --- keys of the inventory ----------------------------------------------------------------------------------
 
 
 def keys() -> list[str]:
     """Every key of the inventory that writes a keyword, without the type of check in brackets."""
     told = {
-        key.partition(" (")[0] for keyword in keywords().values() for key in keyword.key.split(", ") if key
+        key.partition(" (")[0]
+        for written in (
+            *(keyword.key for keyword in keywords().values()),
+            *(row.key for rows in WORDS.values() for row in rows),
+        )
+        for key in written.split(", ")
+        if key
     }
     return sorted(told)
 
