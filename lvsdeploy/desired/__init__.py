@@ -17,7 +17,7 @@ from lvsdeploy.desired.hosts import (
 from lvsdeploy.desired.leaving import with_leaving
 from lvsdeploy.desired.paths import KEEPALIVED_CONF, KEEPALIVED_UNIT
 from lvsdeploy.desired.roles import inside_router_id, nat_in_use, route_is_managed
-from lvsdeploy.desired.table import expected_table, pool_keys
+from lvsdeploy.desired.table import expected_table, pool_keys, sorry_port
 from lvsdeploy.desired.tunnels import overhead
 from lvsdeploy.desired.vrrp import vip_groups
 
@@ -37,6 +37,7 @@ __all__ = [
     "probe_paths",
     "render_all",
     "route_is_managed",
+    "sorry_port",
     "unit_names",
     "vip_groups",
     "with_drained",

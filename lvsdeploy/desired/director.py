@@ -129,7 +129,7 @@ def _balancing(cluster: Cluster) -> dict[str, Value]:
     sysctls: dict[str, Value] = {_NO_DESTINATION: 1}
     # In DR and TUN it sees no FIN of a real server: such connections are in FIN_WAIT, which mode 3 alone
     # schedules anew; otherwise clients that use few ports do not see a changed weight.
-    if any(service.mode is not ForwardingMethod.NAT for service in cluster.services):
+    if cluster.uses(ForwardingMethod.DR) or cluster.uses(ForwardingMethod.TUN):
         sysctls[_REUSE_MODE] = _RESCHEDULE_CLOSING
     sysctls |= {ipvs(need.name): need.value for need in needed_sysctls(cluster)}
     return sysctls | {ipvs(name): value for name, value in cluster.ipvs.sysctls}

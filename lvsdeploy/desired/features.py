@@ -56,16 +56,26 @@ class Value:
 
 _SYNC_DAEMON, _SYNC_OPTIONS = "global_defs lvs_sync_daemon", r"\b(maxlen|port|ttl|group)\b"
 _SYNC_WHAT = "length, port, group or TTL of the sync daemon"
-_METHOD = "virtual_server lvs_method"
+_METHODS = (
+    "virtual_server lvs_method",
+    "virtual_server sorry_server_lvs_method",
+    "virtual_server real_server lvs_method",
+)
 _STATUS = "virtual_server real_server {} url status_code"
 VALUES = (
     Value("virtual_server lvs_sched", r"^(fo|ovf)$", "scheduler fo or ovf", "1.3.6"),
     Value("virtual_server lvs_sched", r"^mh$", "scheduler mh", "2.0.7"),
     Value("virtual_server lvs_sched", r"^twos$", "scheduler twos", "2.2.5"),
     # check_parser.c, `vs_forwarding_handler`: all three came with 2.0.18, and with a kernel's headers
-    Value(_METHOD, r"\btype gue\b", "tunnels of type gue", "2.0.18", frozenset({"IPVS_TUN_TYPE"})),
-    Value(_METHOD, r"\btype gre\b", "tunnels of type gre", "2.0.18", frozenset({"IPVS_TUN_GRE"})),
-    Value(_METHOD, r"\b(rem)?csum\b", "checksums of tunnels", "2.0.18", frozenset({"IPVS_TUN_CSUM"})),
+    *(
+        Value(method, pattern, what, "2.0.18", frozenset({built_with}))
+        for method in _METHODS
+        for pattern, what, built_with in (
+            (r"\btype gue\b", "tunnels of type gue", "IPVS_TUN_TYPE"),
+            (r"\btype gre\b", "tunnels of type gre", "IPVS_TUN_GRE"),
+            (r"\b(rem)?csum\b", "checksums of tunnels", "IPVS_TUN_CSUM"),
+        )
+    ),
     *(
         Value(_STATUS.format(check), r"\d[ -]\d", "choice of several status codes", "2.0.17")
         for check in ("HTTP_GET", "SSL_GET")

@@ -83,10 +83,10 @@ def director_rules(cluster: Cluster) -> tuple[Rule, ...]:
 def server_rules(roles: Roles, server: RealServer) -> tuple[Rule, ...]:
     """What a real server asks clients for, where packets come wrapped: segments that fit in, too."""
     clamps: dict[IPAddress, int] = {}
-    for service in roles.services_of(server):
-        mss = service.tunnel.clamp_mss
-        if service.mode is ForwardingMethod.TUN and mss is not None:
-            clamps.update({vip.ip: min(mss, clamps.get(vip.ip, mss)) for vip in service.vips})
+    for part in roles.parts_of(server):
+        mss = part.tunnel.clamp_mss
+        if part.mode is ForwardingMethod.TUN and mss is not None:
+            clamps.update({vip.ip: min(mss, clamps.get(vip.ip, mss)) for vip in part.pool.vips})
     return tuple(ClampMss(vip, mss) for vip, mss in clamps.items())
 
 
@@ -109,10 +109,10 @@ def _masquerades(cluster: Cluster) -> list[Masquerade]:
     nat = nat_in_use(cluster)
     if nat is None or not nat.masquerade:
         return []
-    return [
-        Masquerade(vip.ip, inside.network)
-        for service in cluster.services
-        if service.mode is ForwardingMethod.NAT
-        for vip in service.vips
-        if (inside := nat.gateway_of(vip.ip.version)) is not None
-    ]
+    vips = {
+        vip.ip: nat.gateway_of(vip.ip.version)
+        for part in cluster.parts
+        if part.mode is ForwardingMethod.NAT
+        for vip in part.pool.vips
+    }
+    return [Masquerade(vip, inside.network) for vip, inside in vips.items() if inside is not None]

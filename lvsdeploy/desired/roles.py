@@ -10,7 +10,7 @@ from lvsdeploy.errors import LvsdeployError
 from lvsdeploy.inventory.model import IPV6, Director, ForwardingMethod, RealServer
 
 if TYPE_CHECKING:
-    from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Service, Vip
+    from lvsdeploy.inventory.model import Cluster, IPAddress, IPInterface, Nat, Part, Vip
 
 _LAST_ROUTER_ID = 255
 
@@ -38,33 +38,31 @@ class Roles:
 
     def dr_vips(self, server: RealServer) -> tuple[IPAddress, ...]:
         """The VIPs that this machine must hold, sorted, each once."""
-        services = self.services_of(server)
-        vips = {vip.ip for service in services if service.mode is ForwardingMethod.DR for vip in service.vips}
+        parts = [part for part in self.parts_of(server) if part.mode is ForwardingMethod.DR]
+        vips = {vip.ip for part in parts for vip in part.pool.vips}
         return tuple(sorted(vips, key=lambda ip: (ip.version, int(ip))))
 
     def inside_of(self, server: RealServer) -> Nat | None:
         """The inside that this machine's replies go through, when it serves in NAT."""
-        services = self.services_of(server)
-        return self.nat if any(s.mode is ForwardingMethod.NAT for s in services) else None
+        return self.nat if any(p.mode is ForwardingMethod.NAT for p in self.parts_of(server)) else None
 
     def gateways(self, server: RealServer) -> tuple[IPInterface, ...]:
         """The gateways that this machine's default routes lead through, one for each family that needs it."""
         inside = self.inside_of(server)
         if inside is None:
             return ()
-        services = [s for s in self.services_of(server) if s.mode is ForwardingMethod.NAT]
-        versions = {pool.version for service in services for pool in service.pools}
+        parts = [part for part in self.parts_of(server) if part.mode is ForwardingMethod.NAT]
+        versions = {part.pool.version for part in parts}
         return tuple(gateway for gateway in inside.gateways if gateway.version in versions)
 
-    def services_of(self, server: RealServer) -> list[Service]:
-        """The services whose packets this machine may get: as a real server, or as the sorry server.
+    def parts_of(self, server: RealServer) -> tuple[Part, ...]:
+        """Whose packets this machine may get, and how: as a real server, or as the sorry server.
 
         To a director its own destination is local, in any mode: it gets packets from other directors alone.
         """
         if server.name in self._directors and len(self._directors) == 1:
-            return []
-        sorry = [service for rip in server.rips for service in self._sorry_servers.get(rip, ())]
-        return [*self._served_by.get(server.name, ()), *sorry]
+            return ()
+        return self.cluster.parts_of(server)
 
     @cached_property
     def _directors(self) -> frozenset[str]:
@@ -74,36 +72,16 @@ class Roles:
     def _hosts(self) -> dict[str, Director | RealServer]:
         return {host.name: host for host in self.cluster.hosts()}
 
-    @cached_property
-    def _served_by(self) -> dict[str, list[Service]]:
-        served: dict[str, list[Service]] = {}
-        for service in self.cluster.services:
-            names = dict.fromkeys(d.real_server for d in service.destinations)
-            for name in names:
-                served.setdefault(name, []).append(service)
-        return served
-
-    @cached_property
-    def _sorry_servers(self) -> dict[IPAddress, list[Service]]:
-        served: dict[IPAddress, list[Service]] = {}
-        for service in self.cluster.services:
-            if service.sorry_server is not None:
-                served.setdefault(service.sorry_server.address, []).append(service)
-        return served
-
 
 def nat_in_use(cluster: Cluster) -> Nat | None:
-    """The inside of the cluster, when a service needs it."""
-    if any(service.mode is ForwardingMethod.NAT for service in cluster.services):
-        return cluster.nat
-    return None
+    """The inside of the cluster, when somebody gets packets by NAT."""
+    return cluster.nat if cluster.uses(ForwardingMethod.NAT) else None
 
 
 def is_localnode(cluster: Cluster) -> bool:
-    """Whether a director gets clients from other directors, as a real server of theirs."""
-    return len(cluster.directors) > 1 and any(
-        cluster.services_of(director.name) for director in cluster.directors
-    )
+    """Whether a director gets clients from others, as a real server of theirs or as the sorry server."""
+    serving = [cluster.serving(director.name) for director in cluster.directors]
+    return len(serving) > 1 and any(server is not None and cluster.parts_of(server) for server in serving)
 
 
 def route_is_managed(cluster: Cluster) -> bool:

@@ -28,8 +28,7 @@ def routing_sysctls(cluster: Cluster, director: Director, actual: HostState | No
     nat = nat_in_use(cluster)
     if nat is None:
         return {}
-    services = [service for service in cluster.services if service.mode is ForwardingMethod.NAT]
-    pools = [pool for service in services for pool in service.pools]
+    pools = [part.pool for part in cluster.parts if part.mode is ForwardingMethod.NAT]
     sysctls: dict[str, int] = {}
     if any(pool.version == IPV4 for pool in pools):
         vips = [vip for pool in pools for vip in pool.vips if vip.ip.version == IPV4]

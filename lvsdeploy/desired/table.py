@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from lvsdeploy.inventory.model import Cluster, Pool, Service
+    from lvsdeploy.inventory.model import Tunnel as Declared
 
 _FORWARDING = {
     ForwardingMethod.DR: Forwarding.DR,
@@ -84,18 +85,23 @@ def sorry_port(service: Service, pool: Pool) -> int:
 
 def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualService:
     destinations = pool.destinations
-    tunnel = tunnel_of(service) if service.mode is ForwardingMethod.TUN else None
     mask = service.persistence_netmask if key.family == IPV4 else service.persistence_prefix
     rows = [
         TableDestination(
-            canonical(d.address), d.port, _FORWARDING[service.mode], d.weight, d.upper, d.lower, tunnel
+            canonical(d.address),
+            d.port,
+            _FORWARDING[service.mode_of(d)],
+            d.weight,
+            d.upper,
+            d.lower,
+            tunnel_shown(service.mode_of(d), service.tunnel_of(d)),
         )
         for d in destinations
     ]
-    sorry = service.sorry_server
+    sorry = service.sorry_of(pool)
     if sorry is not None and sorry.inhibit:
         mode = service.sorry_mode
-        tunnel = tunnel_of(service) if mode is ForwardingMethod.TUN else None
+        tunnel = tunnel_shown(mode, service.sorry_tunnel)
         port = sorry_port(service, pool)
         row = TableDestination(canonical(sorry.address), port, _FORWARDING[mode], 0, tunnel=tunnel)
         rows += [] if row.key in {other.key for other in rows} else [row]
@@ -114,11 +120,13 @@ def _virtual_service(service: Service, key: ServiceKey, pool: Pool) -> VirtualSe
     )
 
 
-def tunnel_of(service: Service) -> Tunnel:
-    """What of a service's tunnel its type has."""
-    kind = TunnelKind(service.tunnel.type.value)
-    port = service.tunnel.port if kind is TunnelKind.GUE else 0
-    return Tunnel(kind, port, Checksum(service.tunnel.checksum or "nocsum"))
+def tunnel_shown(mode: ForwardingMethod, tunnel: Declared) -> Tunnel | None:
+    """What of a tunnel its type has; None in the other modes."""
+    if mode is not ForwardingMethod.TUN:
+        return None
+    kind = TunnelKind(tunnel.type.value)
+    port = tunnel.port if kind is TunnelKind.GUE else 0
+    return Tunnel(kind, port, Checksum(tunnel.checksum or "nocsum"))
 
 
 def _flags_shown(service: Service) -> tuple[str, ...]:

@@ -89,19 +89,9 @@ def modules_of(roles: Roles, server: RealServer) -> tuple[str, ...]:
 
 def _wrapped(roles: Roles, server: RealServer) -> Iterator[tuple[IPAddress, IPAddress, Tunnel]]:
     """(VIP, RIP, tunnel) of every packet that may come wrapped."""
-    for service in roles.services_of(server):
-        sorry = service.sorry_server
-        for pool in service.pools:
-            rips = set()
-            if service.mode is ForwardingMethod.TUN:
-                rips = {d.address for d in pool.destinations if d.real_server == server.name}
-            if (
-                sorry is not None
-                and sorry.address in server.rips
-                and (sorry.mode or service.mode) is ForwardingMethod.TUN
-            ):
-                rips.add(sorry.address)
-            yield from ((vip.ip, rip, service.tunnel) for vip in pool.vips for rip in rips)
+    for part in roles.parts_of(server):
+        if part.mode is ForwardingMethod.TUN:
+            yield from ((vip.ip, part.address, part.tunnel) for vip in part.pool.vips)
 
 
 def _link(vip: IPAddress, rip: IPAddress, tunnel: Tunnel) -> TunnelLink:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, ip_address
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired.table import netmask_shown, sorry_port, tunnel_of
+from lvsdeploy.desired.table import netmask_shown, sorry_port, tunnel_shown
 from lvsdeploy.inventory.health_checks import (
     PLACEHOLDERS,
     BfdCheck,
@@ -37,7 +37,17 @@ from lvsdeploy.state.ipvs import Checksum, TunnelKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lvsdeploy.inventory.model import Cluster, Destination, Director, IPAddress, Pool, Program, Service
+    from lvsdeploy.inventory.model import (
+        Cluster,
+        Destination,
+        Director,
+        IPAddress,
+        Pool,
+        Program,
+        Service,
+        SorryServer,
+        Tunnel,
+    )
 
 CHECK_TEMPLATES: Mapping[type[HealthCheck], str] = {
     TcpCheck: "keepalived/checks/tcp.j2",
@@ -109,6 +119,16 @@ class CheckedServer:
         """Whether it stays in the table, with weight 0, when its check fails."""
         own = self.destination.inhibit_on_failure
         return self.server.service.inhibit_on_failure if own is None else own
+
+    @property
+    def lvs_method(self) -> tuple[str, ...]:
+        """Its forwarding method, where that is not the virtual server's.
+
+        The word sets all of it: a tunnel without a type is ipip (check_parser.c, svr_forwarding_handler).
+        """
+        service = self.server.service
+        own = _lvs_method(service.mode_of(self.destination), service.tunnel_of(self.destination))
+        return () if own == self.server.lvs_method else own
 
     @property
     def sni(self) -> bool:
@@ -214,12 +234,17 @@ class VirtualServer:
     @property
     def lvs_method(self) -> tuple[str, ...]:
         """The forwarding method, which real servers inherit."""
-        return _lvs_method(self.service, self.service.mode)
+        return _lvs_method(self.service.mode, self.service.tunnel)
 
     @property
     def sorry_method(self) -> tuple[str, ...]:
         """That of the sorry server."""
-        return _lvs_method(self.service, self.service.sorry_mode)
+        return _lvs_method(self.service.sorry_mode, self.service.sorry_tunnel)
+
+    @property
+    def sorry_server(self) -> SorryServer | None:
+        """The one that it can have: keepalived refuses one of the other family, but for a tunnel."""
+        return self.service.sorry_of(self.pool)
 
     @property
     def sorry_port(self) -> int:
@@ -330,15 +355,15 @@ def _ranges(addresses: Iterable[IPAddress]) -> Iterator[str]:
     yield from (str(address) for address in addresses if not isinstance(address, IPv4Address))
 
 
-def _lvs_method(service: Service, mode: ForwardingMethod) -> tuple[str, ...]:
+def _lvs_method(mode: ForwardingMethod, declared: Tunnel) -> tuple[str, ...]:
     """`TUN type gue port 6080 csum` (check_parser.c, svr_forwarding_handler, since 2.0.18).
 
     ipip is the default, which older ones have no word for.
     """
-    if mode is not ForwardingMethod.TUN:
-        return (mode.upper(),)
-    tunnel = tunnel_of(service)
+    tunnel = tunnel_shown(mode, declared)
     words = [mode.upper()]
+    if tunnel is None:
+        return tuple(words)
     if tunnel.kind is not TunnelKind.IPIP:
         words += ["type", tunnel.kind.value]
         words += ["port", str(tunnel.port)] if tunnel.port else []

@@ -154,7 +154,8 @@ class Aim:
         """What to read."""
         is_director = isinstance(declared, Director)
         name = declared.name
-        serves = bool(cluster.services_of(name))
+        server = cluster.serving(name) if isinstance(declared, Director) else declared
+        serves = server is not None and bool(cluster.parts_of(server))
         ruled = has_rules(cluster, name)
         return Request(
             files={p: tuple(known.values()) for p, known in probe_paths(cluster, name).items()},
@@ -197,7 +198,7 @@ def _scripts(cluster: Cluster) -> tuple[tuple[str, str], ...]:
 
 
 def _by_tunnel(cluster: Cluster) -> bool:
-    return any(service.mode is ForwardingMethod.TUN for service in cluster.services)
+    return cluster.uses(ForwardingMethod.TUN)
 
 
 class Remove(Aim):

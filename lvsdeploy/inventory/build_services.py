@@ -330,8 +330,16 @@ def _sorry_server(draft: Draft, given: Mapping[str, Any], path: KeyPath) -> Sorr
     address = draft.ip(entry["address"], where)
     if address is None:
         raise _Lost
-    mode = ForwardingMethod(entry["mode"]) if "mode" in entry else None
-    return SorryServer(address, entry.get("port"), mode, entry.get("inhibit", False))
+    inhibit = entry.get("inhibit", False)
+    return SorryServer(address, entry.get("port"), _mode(entry), inhibit, _own_tunnel(entry))
+
+
+def _mode(entry: Mapping[str, Any]) -> ForwardingMethod | None:
+    return ForwardingMethod(entry["mode"]) if "mode" in entry else None
+
+
+def _own_tunnel(entry: Mapping[str, Any]) -> Tunnel | None:
+    return _tunnel(entry["tunnel"]) if "tunnel" in entry else None
 
 
 _Chosen = tuple[str, "Mapping[str, Any]", "KeyPath"]
@@ -400,6 +408,8 @@ def _destinations(
                 inhibit_on_failure=options.get("inhibit_on_failure"),
                 notify_up=_program(options.get("notify_up")),
                 notify_down=_program(options.get("notify_down")),
+                mode=_mode(options),
+                tunnel=_own_tunnel(options),
             )
         )
     return tuple(found)

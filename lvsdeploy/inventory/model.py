@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path  # noqa: TC003 - the dataclasses' types can be resolved at run time
 from typing import TYPE_CHECKING
@@ -325,19 +326,6 @@ class Nat:
 
 
 @dataclass(frozen=True)
-class SorryServer:
-    """Where clients go when no real server is left. `port` None: the virtual service's own.
-
-    `mode` None: the service's own. `inhibit`: it stays in the table with weight 0 while it is not needed.
-    """
-
-    address: IPAddress
-    port: int | None = None
-    mode: ForwardingMethod | None = None
-    inhibit: bool = False
-
-
-@dataclass(frozen=True)
 class Tunnel:
     """How packets travel to real servers in mode tun.
 
@@ -366,6 +354,21 @@ class Program:
 
 
 @dataclass(frozen=True)
+class SorryServer:
+    """Where clients go when no real server is left. `port` None: the virtual service's own.
+
+    `mode` and `tunnel` None: the service's own. `inhibit`: it stays in the table with weight 0 while it is
+    not needed.
+    """
+
+    address: IPAddress
+    port: int | None = None
+    mode: ForwardingMethod | None = None
+    inhibit: bool = False
+    tunnel: Tunnel | None = None
+
+
+@dataclass(frozen=True)
 class Destination:
     """One real server in one virtual service.
 
@@ -384,6 +387,8 @@ class Destination:
     inhibit_on_failure: bool | None = None
     notify_up: Program | None = None  # {rip}, {port} and {real_server} in its arguments are filled in
     notify_down: Program | None = None
+    mode: ForwardingMethod | None = None
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True)
@@ -457,9 +462,76 @@ class Service:
         """The sorry server's forwarding method."""
         return (self.sorry_server.mode if self.sorry_server else None) or self.mode
 
+    @property
+    def sorry_tunnel(self) -> Tunnel:
+        """What the sorry server's packets are wrapped in, in mode tun."""
+        return (self.sorry_server.tunnel if self.sorry_server else None) or self.tunnel
+
+    def sorry_of(self, pool: Pool) -> SorryServer | None:
+        """The sorry server of a pool. One of the other address family can be reached by a tunnel alone."""
+        sorry = self.sorry_server
+        if sorry is None or self.sorry_mode is ForwardingMethod.TUN or sorry.address.version == pool.version:
+            return sorry
+        return None
+
+    def mode_of(self, destination: Destination) -> ForwardingMethod:
+        """The forwarding method of one destination."""
+        return destination.mode or self.mode
+
+    def tunnel_of(self, destination: Destination) -> Tunnel:
+        """What the packets of one destination are wrapped in, in mode tun."""
+        return destination.tunnel or self.tunnel
+
     def check_of(self, destination: Destination) -> HealthCheck:
         """The health check of one destination."""
         return self.health_check if destination.health_check is None else destination.health_check
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Who gets its packets, and how: every destination and the sorry server, once an address family."""
+        first: dict[int, Pool] = {}
+        for pool in self.pools:
+            first.setdefault(pool.version, pool)
+        found = []
+        for pool in first.values():
+            found += [
+                Part(self, pool, d.real_server, d.address, self.mode_of(d), self.tunnel_of(d), d.path)
+                for d in pool.destinations
+            ]
+            if (sorry := self.sorry_of(pool)) is not None:
+                path = (*self.path, "sorry_server")
+                found.append(Part(self, pool, "", sorry.address, self.sorry_mode, self.sorry_tunnel, path))
+        return tuple(found)
+
+    @cached_property
+    def modes(self) -> frozenset[ForwardingMethod]:
+        """Every forwarding method that it uses."""
+        return frozenset(part.mode for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a machine is in a service, for the VIPs of one address family: real server or sorry server.
+
+    `pool` is the first one of that family: the others differ in their port alone.
+    """
+
+    service: Service
+    pool: Pool
+    real_server: str  # its name; "" for the sorry server
+    address: IPAddress
+    mode: ForwardingMethod
+    tunnel: Tunnel
+    path: tuple[str, ...] = ()
+
+    @property
+    def is_sorry_server(self) -> bool:
+        return not self.real_server
+
+    @property
+    def who(self) -> str:
+        """Its name in a sentence."""
+        return self.real_server or "the sorry server"
 
 
 @dataclass(frozen=True)
@@ -490,6 +562,32 @@ class Cluster:
     def serving(self, director: str) -> RealServer | None:
         """The real server that a director is, too (its localnode)."""
         return next((server for server in self.real_servers if server.name == director), None)
+
+    def uses(self, mode: ForwardingMethod) -> bool:
+        """Whether packets go to anybody by this forwarding method."""
+        return any(mode in service.modes for service in self.services)
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """Who gets packets, and how, in the order of the services."""
+        return (part for service in self.services for part in service.parts)
+
+    def parts_of(self, server: RealServer) -> tuple[Part, ...]:
+        """What a machine is in services: a real server of theirs, or their sorry server."""
+        return tuple(self._parts.get(server.name, ()))
+
+    @cached_property
+    def _parts(self) -> dict[str, list[Part]]:
+        """The parts of each real server."""
+        owners: dict[IPAddress, list[str]] = {}
+        for server in self.real_servers:
+            for rip in server.rips:
+                owners.setdefault(rip, []).append(server.name)
+        found: dict[str, list[Part]] = {}
+        for part in self.parts:
+            for name in owners.get(part.address, ()) if part.is_sorry_server else (part.real_server,):
+                found.setdefault(name, []).append(part)
+        return found
 
     def services_of(self, real_server: str) -> tuple[Service, ...]:
         """The services that a real server is part of."""

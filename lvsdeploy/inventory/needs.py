@@ -40,13 +40,13 @@ def both_sync_daemons(cluster: Cluster) -> bool:
 
 def _needs(cluster: Cluster) -> Iterator[Need]:
     nat = cluster.nat
-    if nat and nat.masquerade and any(s.mode is ForwardingMethod.NAT for s in cluster.services):
+    if nat and nat.masquerade and cluster.uses(ForwardingMethod.NAT):
         why = "masquerading is done by conntrack, which knows IPVS's connections only then"
         yield Need("conntrack", 1, why, (*nat.path, "masquerade"))
     several = len(cluster.directors) > 1
     for director in cluster.directors:
         server = cluster.serving(director.name)
-        if several and server is not None and cluster.services_of(server.name):
+        if several and server is not None and cluster.parts_of(server):
             why = "as a BACKUP it would send on what the MASTER sends it as to a real server"
             yield Need("backup_only", 1, f"{director.name} is a real server, too: {why}", server.path)
             return

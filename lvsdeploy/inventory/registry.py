@@ -20,7 +20,7 @@ from lvsdeploy.diagnostics import Finding, Place, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from lvsdeploy.inventory.model import Cluster, Service
+    from lvsdeploy.inventory.model import Cluster, Part, Service
 
 _CODE = re.compile(r"LVS[0-9]{3}")
 
@@ -107,6 +107,19 @@ class Context:
             if self.written(*path):
                 return path
         return service.path
+
+    def said(self, part: Part, *keys: str) -> tuple[str, ...]:
+        """As `place_of`, for what one real server or the sorry server may say by itself."""
+        own = self.place_of(part.service, "sorry_server") if part.is_sorry_server else part.path
+        if self.written(*own, keys[0]):
+            return (*own, *keys) if self.written(*own, *keys) else (*own, keys[0])
+        return self.place_of(part.service, *keys)
+
+    def place_of_part(self, part: Part) -> tuple[str, ...]:
+        """Where a service names a real server, or its sorry server's address."""
+        if part.is_sorry_server:
+            return self.place_of(part.service, "sorry_server", "address")
+        return part.path
 
 
 @dataclass(frozen=True)

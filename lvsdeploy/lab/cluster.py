@@ -158,7 +158,7 @@ class _Layout:
         segment = self._segment(host.rip)
         cards = self._cards(host, host.interface or "eth0")
         routes = _default(next(iter(cards.values())), segment.routers, self._gateways(host))
-        tunnels = any(s.mode is ForwardingMethod.TUN for s in self.cluster.services_of(host.name))
+        tunnels = any(part.mode is ForwardingMethod.TUN for part in self.cluster.parts_of(host))
         return Machine(host.name, tuple(cards.values()), routes, init=self.init, tunnels=tunnels)
 
     def _director(self, director: Director) -> Machine:
@@ -189,9 +189,8 @@ class _Layout:
         nat = self.cluster.nat
         if nat is None or nat.configure_gateway:
             return []
-        services = self.cluster.services_of(server.name)
-        pools = [p for s in services if s.mode is ForwardingMethod.NAT for p in s.pools]
-        versions = {pool.version for pool in pools}
+        parts = self.cluster.parts_of(server)
+        versions = {part.pool.version for part in parts if part.mode is ForwardingMethod.NAT}
         return [gateway.ip for gateway in nat.gateways if gateway.version in versions]
 
 

@@ -177,15 +177,6 @@ def holders_of(cluster: Cluster, states: Mapping[str, HostState]) -> dict[IPAddr
 
 def _dr_destinations(cluster: Cluster) -> Iterator[tuple[str, IPAddress]]:
     """(name, RIP) of each real server in DR, in the order of the inventory; both RIPs where both serve."""
-    served = {
-        (destination.real_server, destination.address)
-        for service in cluster.services
-        if service.mode is ForwardingMethod.DR
-        for destination in service.destinations
-    }
-    return (
-        (server.name, rip)
-        for server in cluster.real_servers
-        for rip in server.rips
-        if (server.name, rip) in served
-    )
+    for server in cluster.real_servers:
+        served = {p.address for p in cluster.parts_of(server) if p.mode is ForwardingMethod.DR}
+        yield from ((server.name, rip) for rip in server.rips if rip in served)

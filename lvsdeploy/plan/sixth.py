@@ -53,11 +53,6 @@ def _needed(cluster: Cluster, host: Director | RealServer) -> list[str]:
         nat = nat_in_use(cluster)
         inside = [nat.interface] if nat is not None and nat.gateway_of(IPV6) is not None else []
         return sorted({*(vip.interface or host.interface for vip in vips), *inside})
-    modes = {
-        service.mode
-        for service in cluster.services
-        for destination in service.destinations
-        if destination.real_server == host.name and destination.address.version == IPV6
-    }
+    modes = {part.mode for part in cluster.parts_of(host) if part.address.version == IPV6}
     own = [host.interface or "all"] if modes else []
     return sorted({*own, *([LOOPBACK] if ForwardingMethod.DR in modes else [])})

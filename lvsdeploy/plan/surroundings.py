@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.inventory.model import IPV4, Engine, ForwardingMethod, Protocol, TunnelType
+from lvsdeploy.desired import sorry_port
+from lvsdeploy.inventory.model import IPV4, Destination, Engine, ForwardingMethod, Protocol, TunnelType
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.firewall import Packet, refusal
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster, Destination, IPAddress, Pool, Service
+    from lvsdeploy.inventory.model import Cluster, IPAddress, Pool, Service, Tunnel
     from lvsdeploy.observe import Surroundings
 
 _VRRP = ("vrrp", "112", "carp")
@@ -37,7 +38,8 @@ def _listening(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
             continue
         for protocol, port in _ports(service, pool, destination):
             sockets = [s for s in around.listeners if (s.protocol, s.port) == (protocol, port)]
-            wanted = [destination.address] if service.mode is ForwardingMethod.NAT else _vips(pool)
+            nat = service.mode_of(destination) is ForwardingMethod.NAT
+            wanted = [destination.address] if nat else _vips(pool)
             missed = [ip for ip in wanted if not any(socket.takes(ip) for socket in sockets)]
             if not missed:
                 continue
@@ -54,9 +56,20 @@ def _listening(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
 
 
 def _destinations(cluster: Cluster) -> Iterator[tuple[Service, Pool, Destination]]:
+    """Every destination; a sorry server, too, where it is one of the real servers."""
+    owners = {rip: server.name for server in cluster.real_servers for rip in server.rips}
     for service in cluster.services:
         for pool in service.pools:
             yield from ((service, pool, destination) for destination in pool.destinations)
+            sorry = service.sorry_of(pool)
+            if sorry is not None and sorry.address in owners:
+                port = sorry_port(service, pool)
+                mode, tunnel = service.sorry_mode, service.sorry_tunnel
+                yield (
+                    service,
+                    pool,
+                    Destination(owners[sorry.address], sorry.address, port, mode=mode, tunnel=tunnel),
+                )
 
 
 def _ports(service: Service, pool: Pool, destination: Destination) -> Iterator[tuple[Protocol, int]]:
@@ -81,8 +94,9 @@ def _firewalls(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
         what = "VRRP (IP protocol 112)"
         wanted += [(d.name, Packet(_VRRP, d.dip.version), what) for d in cluster.directors]
     for service, pool, destination in _destinations(cluster):
-        if service.mode is ForwardingMethod.TUN and service.tunnel.type is not TunnelType.GUE:
-            packet, what = _tunnelled(service, pool, destination)
+        tunnel = service.tunnel_of(destination)
+        if service.mode_of(destination) is ForwardingMethod.TUN and tunnel.type is not TunnelType.GUE:
+            packet, what = _tunnelled(tunnel, pool, destination)
             wanted.append((destination.real_server, packet, what))
     for host, packet, what in dict.fromkeys(wanted):
         around = seen.get(host)
@@ -92,10 +106,10 @@ def _firewalls(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
             yield codes.FIREWALL.finding(f"the firewall drops {what}: {words[:150]}", host=host)
 
 
-def _tunnelled(service: Service, pool: Pool, destination: Destination) -> tuple[Packet, str]:
+def _tunnelled(tunnel: Tunnel, pool: Pool, destination: Destination) -> tuple[Packet, str]:
     """What arrives at a real server in a tunnel: the outer protocol."""
     outer = destination.address.version
-    if service.tunnel.type is TunnelType.GRE:
+    if tunnel.type is TunnelType.GRE:
         return Packet(("gre", "47"), outer), "GRE (IP protocol 47)"
     if pool.version == IPV4:
         return Packet(("ipencap", "4", "ipip", "ipv4"), outer), "IP in IP (IP protocol 4)"
@@ -104,8 +118,7 @@ def _tunnelled(service: Service, pool: Pool, destination: Destination) -> tuple[
 
 def _offloads(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[Finding]:
     """Segments that the director's interface joins are too large to go on in DR and TUN."""
-    modes = {service.mode for service in cluster.services}
-    if not modes & {ForwardingMethod.DR, ForwardingMethod.TUN}:
+    if not cluster.uses(ForwardingMethod.DR) and not cluster.uses(ForwardingMethod.TUN):
         return
     for director in cluster.directors:
         around = seen.get(director.name)

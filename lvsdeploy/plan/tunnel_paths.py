@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster, Director, IPAddress, Pool, Service, Tunnel
+    from lvsdeploy.inventory.model import Cluster, Director, IPAddress, Part, Pool, Tunnel
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.host import HostState
 
@@ -47,28 +47,25 @@ def findings(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Find
 def _sizes(cluster: Cluster, director: Director, state: HostState) -> Iterator[Finding]:
     """Each service once, by the first real server that a client's largest packet does not reach."""
     for service in cluster.services:
-        if service.mode is not ForwardingMethod.TUN:
-            continue
         told: set[tuple[str, int, int]] = set()
-        for pool in service.pools:
-            packet = _largest(service.tunnel, pool)
-            for destination in pool.destinations:
-                rip = destination.address
-                interface = _leaves_by(state, rip)
-                mtu, added = state.mtus.get(interface, packet * 2), overhead(service.tunnel, rip.version)
-                if mtu - added < packet and (interface, added, packet) not in told:
-                    told.add((interface, added, packet))
-                    yield codes.TOO_LARGE.finding(
-                        f"{service.name}: of the MTU of {interface}, {mtu}, {_named(service)} to "
-                        f"{destination.real_server} ({rip}) takes {added}, and a client's packet of {packet} "
-                        "does not fit",
-                        host=director.name,
-                        fix=_fix(service, pool, mtu - added, packet + added),
-                    )
+        for part in service.parts:
+            if part.mode is not ForwardingMethod.TUN:
+                continue
+            rip, packet = part.address, _largest(part.tunnel, part.pool)
+            interface = _leaves_by(state, rip)
+            mtu, added = state.mtus.get(interface, packet * 2), overhead(part.tunnel, rip.version)
+            if mtu - added < packet and (interface, added, packet) not in told:
+                told.add((interface, added, packet))
+                yield codes.TOO_LARGE.finding(
+                    f"{service.name}: of the MTU of {interface}, {mtu}, {_named(part.tunnel)} to "
+                    f"{part.who} ({rip}) takes {added}, and a client's packet of {packet} does not fit",
+                    host=director.name,
+                    fix=_fix(part, mtu - added, packet + added),
+                )
 
 
-def _fix(service: Service, pool: Pool, room: int, needed: int) -> str:
-    clamp = "true" if service.tunnel.clamp_mss is None else str(room - _HEADERS[pool.version])
+def _fix(part: Part, room: int, needed: int) -> str:
+    clamp = "true" if part.tunnel.clamp_mss is None else str(room - _HEADERS[part.pool.version])
     return (
         f"Let the real servers ask for smaller segments with `tunnel: {{clamp_mss: {clamp}}}`, or raise the "
         f"MTU to {needed} on the whole way to the real servers."
@@ -80,8 +77,8 @@ def _largest(tunnel: Tunnel, pool: Pool) -> int:
     return _USUAL if tunnel.clamp_mss is None else tunnel.clamp_mss + _HEADERS[pool.version]
 
 
-def _named(service: Service) -> str:
-    return service.tunnel.type.value if service.tunnel.type is not TunnelType.GUE else "gue (in UDP)"
+def _named(tunnel: Tunnel) -> str:
+    return tunnel.type.value if tunnel.type is not TunnelType.GUE else "gue (in UDP)"
 
 
 def _leaves_by(state: HostState, rip: IPAddress) -> str:
@@ -112,20 +109,14 @@ def _ways_back(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Fi
         for address in states[director.name].addresses
     }
     directors |= {dip: d.name for d in cluster.directors for dip in (d.dip, d.dip6) if dip is not None}
-    tunnelled = {
-        (destination.real_server, pool.version)
-        for service in cluster.services
-        if service.mode is ForwardingMethod.TUN
-        for pool in service.pools
-        for destination in pool.destinations
-    }
     for server in cluster.real_servers:
         state = states.get(server.name)
         if state is None:
             continue
+        tunnelled = {p.pool.version for p in cluster.parts_of(server) if p.mode is ForwardingMethod.TUN}
         for version in (4, 6):
             first = next((r for r in state.routes if r.via is not None and r.via.version == version), None)
-            if (server.name, version) in tunnelled and first is not None and first.via in directors:
+            if version in tunnelled and first is not None and first.via in directors:
                 yield codes.BACK_THROUGH_DIRECTOR.finding(
                     f"the default route is `{first}`, and that is {directors[first.via]}, which drops what "
                     "comes from its own VIP",

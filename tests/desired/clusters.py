@@ -358,6 +358,57 @@ def tunnels() -> Cluster:
     )
 
 
+def by(service: Service, **ways: dict[str, Any]) -> Service:
+    """A service of which some real servers, by name, have something of their own."""
+    pools = tuple(
+        replace(
+            pool,
+            destinations=tuple(replace(d, **ways.get(d.real_server, {})) for d in pool.destinations),
+        )
+        for pool in service.pools
+    )
+    return replace(service, pools=pools)
+
+
+def every_way() -> Cluster:
+    """All three modes in one pool, a real server in two of them, and sorry servers in each other mode.
+
+    Marks by TUN, with a prefix of persistence, and by NAT. A sorry server of one family for VIPs of both.
+    """
+    dr, nat, tun = ForwardingMethod.DR, ForwardingMethod.NAT, ForwardingMethod.TUN
+    web1 = replace(WEB1, rip6=IPv6Address("2001:db8::11"))
+    far1 = RealServer("far1", "10.9.0.31", ip_address("10.9.0.31"), rip6=IPv6Address("2001:db8:9::31"))
+    far2 = RealServer("far2", "10.9.0.32", ip_address("10.9.0.32"))
+    gre, gue = Tunnel(TunnelType.GRE, checksum="csum", clamp_mss=1360), Tunnel(TunnelType.GUE, 6081)
+    last, inside = SorryServer(far2.rip, mode=tun, tunnel=gue), SorryServer(DB1.rip, 8080, nat, inhibit=True)
+    six = "2001:db8::5"
+    pool = service("pool", {web1: 1, far1: 2, far2: 1, DB1: 1}, 80, 81, sorry_server=SorryServer(WEB2.rip))
+    api = service("api", {DB1: 1}, rport=8080, vip=vip("192.0.2.51"), mode=nat, sorry_server=last)
+    far = service("far", {far1: 1}, vips=(vip("192.0.2.52"), vip(f"{six}2")), mode=tun, sorry_server=inside)
+    web = service("web", {web1: 1}, 0, vips=(vip("192.0.2.53"), vip(f"{six}3")), mode=tun, persistence=600)
+    back = service("back", {DB1: 1, far1: 1}, 0, vip=vip("192.0.2.54"), mode=nat)
+    return cluster(
+        by(pool, far1={"mode": tun}, far2={"mode": tun, "tunnel": gre}, db1={"mode": nat, "port": 8080}),
+        replace(api, sorry_server=replace(last, inhibit=True)),
+        by(replace(far, tunnel=gue), far1={"tunnel": Tunnel()}),
+        replace(
+            web,
+            fwmark=7,
+            port_ranges=((80, 80), (443, 443)),
+            persistence_netmask=IPv4Address("255.255.255.0"),
+            persistence_prefix=64,
+            sorry_server=SorryServer(far2.rip, inhibit=True),
+        ),
+        by(
+            replace(back, fwmark=8, port_ranges=((80, 80),), sorry_server=SorryServer(web1.rip, mode=dr)),
+            far1={"mode": tun},
+        ),
+        directors=(BOTH1,),
+        real_servers=(web1, WEB2, far1, far2, DB1),
+        nat=replace(INSIDE, configure_gateway=True),
+    )
+
+
 CASES: dict[str, Callable[[], Cluster]] = {
     "smallest": smallest,
     "by-hand": by_hand,
@@ -372,4 +423,5 @@ CASES: dict[str, Callable[[], Cluster]] = {
     "dual-stack": dual_stack,
     "tunnels": tunnels,
     "localnodes": localnodes,
+    "every-way": every_way,
 }

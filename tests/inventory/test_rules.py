@@ -225,6 +225,10 @@ RULES = {
         "real_servers:\n  lvs1: {address: 192.0.2.11}\n" + service("port: 80", "[lvs1]") + ONE,
         "real_servers:\n  lvs1: {address: 192.0.2.2}\n" + service("port: 80", "[lvs1]") + ONE,
     ),
+    "LVS144": (
+        service("port: 80, sorry_server: {address: 192.0.2.2}"),
+        service("port: 80, sorry_server: {address: 127.0.0.1}"),
+    ),
     "LVS117": (
         NAT6.replace(GATEWAY6, "") + NAT_BOTH,
         NAT6 + NAT_BOTH,

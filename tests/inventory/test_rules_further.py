@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.inventory.shown import findings_of
-from tests.inventory.test_rules import BOTH_VIPS, NAT, inventory, service
+from tests.inventory.test_rules import BOTH_VIPS, GROUPS, LOCALNODE, NAT, ONE, SIX, inventory, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +152,83 @@ CASES = [
         service("port: 80, quorum: 2, hysteresis: 1, weight: 2, sorry_server: {address: 192.0.2.99}"),
         [],
     ),
+    ("LVS144", ONE + service("port: 80, sorry_server: {address: 192.0.2.2}"), []),
+    ("LVS115", ONE + service("port: 80, sorry_server: {address: 192.0.2.2}"), []),
+    (
+        "LVS144",
+        LOCALNODE.replace("lvs1, lvs2]", "lvs1], sorry_server: {address: 192.0.2.3}"),
+        [],
+    ),
+    (
+        "LVS140",
+        "real_servers:\n  lvs2: {address: 192.0.2.3}\n  web1: {address: 192.0.2.11}\n"
+        + service("port: 80, sorry_server: {address: 192.0.2.3}", "[web1]"),
+        ["the director lvs2 serves http, and there is no sync daemon"],
+    ),
+    (
+        "LVS112",
+        service('port: 80, sorry_server: {address: "2001:db8::9", mode: tun}'),
+        [],
+    ),
+    (
+        "LVS112",
+        service('port: 80, mode: tun, sorry_server: {address: "2001:db8::9", mode: dr}'),
+        ["the VIP is IPv4, the sorry server is not"],
+    ),
+    (
+        "LVS343",
+        SIX.replace("vip: six", "vips: [six, 192.0.2.50], sorry_server: {address: 192.0.2.99, mode: tun}"),
+        [],
+    ),
+    (
+        "LVS105",
+        service("port: 80", "[web1, {name: web2, mode: nat}]"),
+        ["web2 of 'http' has mode nat, and there is no `nat` section"],
+    ),
+    (
+        "LVS107",
+        NAT.replace("10.2.0.12", "192.0.2.12") + service("port: 80", "[web2, {name: web1, mode: nat}]"),
+        [],
+    ),
+    (
+        "LVS107",
+        NAT.replace("10.2.0.12", "192.0.2.12") + service("port: 80, mode: nat", "[web2, web1]"),
+        ["web2's RIP 192.0.2.12 is outside 10.2.0.0/24"],
+    ),
+    ("LVS111", NAT + service("port: 80", "[web1, {name: web2, mode: nat}]"), []),
+    (
+        "LVS114",
+        TWO_ROUTES
+        + service("port: 80, mode: nat")
+        + "  b: {vip: 192.0.2.50, port: 81, mode: nat, real_servers: [{name: web1, mode: tun}]}\n",
+        ["web1 is in NAT and TUN services, with its route set to the director"],
+    ),
+    (
+        "LVS114",
+        TWO_ROUTES + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.12, mode: dr}", "[web1]"),
+        [],
+    ),
+    (
+        "LVS116",
+        NAT + service("ports: [80, 443]", "[web2, {name: web1, port: 8080, mode: nat}]"),
+        ["ports 80, 443 all go to port 8080"],
+    ),
+    (
+        "LVS125",
+        NAT
+        + service(
+            "ports: [80, 443], fwmark: 7, persistence: 9", "[web2, {name: web1, port: 8080, mode: nat}]"
+        ),
+        ["all ports of 'http' go to port 8080"],
+    ),
+    (
+        "LVS217",
+        GROUPS
+        + NAT
+        + "services:\n  a: {vip: blue, port: 80, real_servers: [web1, {name: web2, mode: nat}]}\n",
+        ["'a' has mode nat, and its VIP 192.0.2.51 is in the group 'blue'"],
+    ),
+    ("LVS405", service("port: 80, sorry_server: {address: 192.0.2.12}", "[web1]"), []),
     (
         "LVS384",
         NAT + service("port: 21, mode: nat, persistence: 60"),

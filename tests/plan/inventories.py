@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 @st.composite
-def inventories(draw: st.DrawFn) -> dict[str, Any]:
-    """Inventories that are valid: of one or two directors, with DR, NAT and TUN services as they come.
+def inventories(draw: st.DrawFn, *, tunnelled: bool = True) -> dict[str, Any]:
+    """Inventories that are valid: of one or two directors, with DR, NAT and TUN as they come.
 
-    web1 is a director in some and a real server in others.
+    web1 is a director in some and a real server in others. A real server, and a sorry server, may have a
+    mode and a tunnel of its own. Without `tunnelled` nothing is wrapped.
     """
+    modes = ["dr", "nat", *(["tun"] if tunnelled else [])]
     servers = [f"web{n}" for n in range(1, draw(st.integers(2, 4)) + 1)]
     inside = ["db1", "db2"]
     document: dict[str, Any] = {
@@ -48,7 +50,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
         del document["real_servers"]["web1"]
         servers.remove("web1")
     for number in range(draw(st.integers(1, 3))):
-        mode = draw(st.sampled_from(["dr", "nat", "tun"]))
+        mode = draw(st.sampled_from(modes))
         service: dict[str, Any] = {
             "vip": f"192.0.2.{draw(st.integers(100, 103))}",
             "ports": [8000 + number, 9000 + number][: draw(st.integers(1, 2))],
@@ -61,16 +63,25 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
             ),
         }
         if mode == "tun":
-            kind = draw(st.sampled_from(["ipip", "gre", "gue"]))
-            service["tunnel"] = {"type": kind}
-            if kind == "gue":
-                service["tunnel"]["port"] = draw(st.sampled_from([6080, 6081]))
+            service["tunnel"] = draw(tunnels())
+        others = [name for name in (*servers, *inside) if name not in service["real_servers"]]
+        further = draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if others else []
+        service["real_servers"] += [{"name": name, **draw(ways(name, modes))} for name in further]
+        left = [name for name in others if name not in further]
+        if left and draw(st.integers(0, 2)) == 0:
+            name = draw(st.sampled_from(left))
+            address = document["real_servers"][name]["address"]
+            service["sorry_server"] = {
+                "address": address,
+                **draw(ways(name, modes)),
+                "inhibit": draw(st.booleans()),
+            }
         if draw(st.booleans()):
             service["persistence"] = draw(st.integers(1, 600))
         if draw(st.integers(0, 2)) == 0:
             service["fwmark"] = draw(st.integers(5, 6)) + 2 * number
         document["services"][f"s{number}"] = service
-        if mode == "nat":
+        if "'nat'" in str(service):
             document["nat"] = {
                 "gateway": "10.2.0.1/24",
                 "interface": "eth1",
@@ -79,7 +90,24 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
             }
     if len(document["directors"]) == 1 and draw(st.integers(0, 2)) == 0:
         document["engine"] = "ipvsadm"
+        for service in document["services"].values():
+            service.pop("sorry_server", None)
     return document
+
+
+@st.composite
+def tunnels(draw: st.DrawFn) -> dict[str, Any]:
+    """A `tunnel` of any type."""
+    kind = draw(st.sampled_from(["ipip", "gre", "gue"]))
+    return {"type": kind, **({"port": draw(st.sampled_from([6080, 6081]))} if kind == "gue" else {})}
+
+
+@st.composite
+def ways(draw: st.DrawFn, name: str, modes: list[str]) -> dict[str, Any]:
+    """What a real server, or a sorry server, says of its own way; NAT is for those inside."""
+    other = "dr" if name.startswith("db") else "nat"
+    mode = draw(st.sampled_from([mode for mode in modes if mode != other]))
+    return {"mode": mode, **({"tunnel": draw(tunnels())} if mode == "tun" else {})}
 
 
 def cluster_of(document: dict[str, Any]) -> Cluster:

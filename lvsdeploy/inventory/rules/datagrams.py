@@ -84,7 +84,7 @@ def never_active(context: Context) -> Iterator[Hit]:
 )
 def replies_without_connection(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        nat = service.mode is ForwardingMethod.NAT
+        nat = ForwardingMethod.NAT in service.modes
         if service.one_packet and nat and not service.persistence_engine:
             path = context.place_of(service, "one_packet")
             yield Hit(path, f"replies of '{service.name}' keep the RIP as their source")

@@ -12,7 +12,7 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress, Pool, Service
+    from lvsdeploy.inventory.model import Destination, IPAddress, Part
 
 _LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-DR.html"
 _WITHOUT_PORT_MAPPING = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
@@ -34,22 +34,22 @@ _WITHOUT_PORT_MAPPING = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
 )
 def port_mapping(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.mode not in _WITHOUT_PORT_MAPPING:
-            continue
         # LVS346 looks at a sorry server with a mode of its own.
-        sorry = service.sorry_server if service.sorry_mode is service.mode else None
+        mapped = service.mode in _WITHOUT_PORT_MAPPING and service.sorry_mode is service.mode
+        sorry = service.sorry_server if mapped else None
         if sorry and sorry.port is not None and any(port != sorry.port for port in service.ports):
             summary = f"the sorry server's port {sorry.port} differs, in mode {service.mode}"
             yield Hit(context.place_of(service, "sorry_server", "port"), summary)
-        wrong: dict[tuple[str, ...], tuple[int, int]] = {}
+        wrong: dict[tuple[str, ...], tuple[Destination, int]] = {}
         for pool in service.pools:
             for destination in pool.destinations:
-                if destination.port != pool.port:
-                    wrong.setdefault(destination.path, (destination.port, pool.port))
-        for path, (own, port) in wrong.items():
+                mode = service.mode_of(destination)
+                if mode in _WITHOUT_PORT_MAPPING and destination.port != pool.port:
+                    wrong.setdefault(destination.path, (destination, pool.port))
+        for path, (destination, port) in wrong.items():
             what = "the packet's own port" if service.fwmark else f"the service's port {port}"
-            summary = f"port {own} differs from {what}, in mode {service.mode}"
-            yield Hit((*path, "port"), summary)
+            mode = service.mode_of(destination)
+            yield Hit((*path, "port"), f"port {destination.port} differs from {what}, in mode {mode}")
 
 
 @rule(
@@ -72,26 +72,17 @@ def port_mapping(context: Context) -> Iterator[Hit]:
     links=(_LVS_HOWTO,),
 )
 def real_server_in_network(context: Context) -> Iterator[Hit]:
-    for service, pool in _direct_pools(context):
-        networks = {vip.address.network for vip in pool.vips}
+    for part in _direct(context):
+        networks, rip = {vip.address.network for vip in part.pool.vips}, part.address
         if any(network.prefixlen == network.max_prefixlen for network in networks):
             continue
-        for destination in pool.destinations:
-            name, rip = destination.real_server, destination.address
-            if rip.version != pool.version or any(rip in network for network in networks):
-                continue
-            if _all_near(context, rip):
-                continue  # the VIP has a network of its own, beside that of the DIPs and RIPs
-            outside = next(iter(networks))
-            yield Hit(destination.path, f"{name}'s RIP {rip} is outside {outside}, in mode {service.mode}")
-        sorry = service.sorry_server
-        if sorry is None or service.sorry_mode is not ForwardingMethod.DR or sorry.address.is_loopback:
+        if rip.version != part.pool.version or any(rip in network for network in networks):
             continue
-        address, outside = sorry.address, next(iter(networks))
-        near = any(address in network for network in networks) or _all_near(context, address)
-        if address.version == pool.version and not near:
-            path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the sorry server {address} is outside {outside}, in mode {service.sorry_mode}")
+        if _all_near(context, rip) or (part.is_sorry_server and rip.is_loopback):
+            continue  # the VIP may have a network of its own, beside that of the DIPs and RIPs
+        whose = f"the sorry server {rip}" if part.is_sorry_server else f"{part.real_server}'s RIP {rip}"
+        outside = next(iter(networks))
+        yield Hit(context.place_of_part(part), f"{whose} is outside {outside}, in mode {part.mode}")
 
 
 @rule(
@@ -112,16 +103,16 @@ def real_server_in_network(context: Context) -> Iterator[Hit]:
     needs=("directors",),
 )
 def real_server_far_away(context: Context) -> Iterator[Hit]:
-    for _, pool in _direct_pools(context):
-        if all(vip.address.network.prefixlen < vip.address.max_prefixlen for vip in pool.vips):
+    for part in _direct(context):
+        if all(vip.address.network.prefixlen < vip.address.max_prefixlen for vip in part.pool.vips):
             continue
-        for destination in pool.destinations:
-            rip = destination.address
-            near = _near(rip, 16 if rip.version == IPV4 else 48)
-            dips = [director.dip_of(rip.version) for director in context.cluster.directors]
-            if None not in dips and not any(dip in near for dip in dips if dip is not None):
-                summary = f"{destination.real_server}'s RIP {rip} is far from every DIP, in mode dr"
-                yield Hit(destination.path, summary)
+        if part.is_sorry_server:
+            continue
+        rip = part.address
+        near = _near(rip, 16 if rip.version == IPV4 else 48)
+        dips = [director.dip_of(rip.version) for director in context.cluster.directors]
+        if None not in dips and not any(dip in near for dip in dips if dip is not None):
+            yield Hit(part.path, f"{part.real_server}'s RIP {rip} is far from every DIP, in mode dr")
 
 
 @rule(
@@ -129,7 +120,7 @@ def real_server_far_away(context: Context) -> Iterator[Hit]:
     Severity.ERROR,
     "A VIP and a real server are of different address families.",
     why="NAT and DR cannot turn IPv4 packets into IPv6 ones; only a tunnel carries one in the other.",
-    fix="Give the real server an address of the VIP's family.",
+    fix="Give the real server an address of the VIP's family, or mode tun.",
     example="""
         real_servers:
           web1: {address: 192.0.2.11}
@@ -139,18 +130,13 @@ def real_server_far_away(context: Context) -> Iterator[Hit]:
 )
 def families(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        if service.mode is ForwardingMethod.TUN:
-            continue
-        versions = sorted({pool.version for pool in service.pools})
-        for version in versions:
-            pool = next(pool for pool in service.pools if pool.version == version)
-            for destination in pool.destinations:
-                if destination.address.version != version:
-                    summary = f"the VIP is IPv{version}, {destination.real_server} is not"
-                    yield Hit(destination.path, summary)
-        if service.sorry_server and service.sorry_server.address.version not in versions:
+        for part in service.parts:
+            version = part.pool.version
+            if part.mode is not ForwardingMethod.TUN and part.address.version != version:
+                yield Hit(part.path, f"the VIP is IPv{version}, {part.real_server} is not")
+        if service.sorry_server and not any(service.sorry_of(pool) for pool in service.pools):
             path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the VIP is IPv{versions[0]}, the sorry server is not")
+            yield Hit(path, f"the VIP is IPv{service.pools[0].version}, the sorry server is not")
 
 
 @rule(
@@ -171,12 +157,8 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
     cluster = context.cluster
     if not cluster.nat or not cluster.nat.configure_gateway:
         return
-    modes: dict[str, set[ForwardingMethod]] = {}
-    for service in cluster.services:
-        for destination in service.destinations:
-            modes.setdefault(destination.real_server, set()).add(service.mode)
     for real_server in cluster.real_servers:
-        own = modes.get(real_server.name, set())
+        own = {part.mode for part in cluster.parts_of(real_server)}
         if real_server.managed and ForwardingMethod.NAT in own and len(own) > 1:
             what = " and ".join(sorted(mode.upper() for mode in own))
             summary = f"{real_server.name} is in {what} services, with its route set to the director"
@@ -213,9 +195,10 @@ def sorry_page_of_the_director(context: Context) -> Iterator[Hit]:
 @rule(
     "LVS115",
     Severity.NOTE,
-    "A DR service has a sorry server that this inventory does not configure.",
-    why="The sorry server gets packets for the VIP as real servers do: it needs the VIP on lo and the ARP "
-    "sysctls, or it drops them.",
+    "A service has a sorry server that this inventory does not configure.",
+    why="The sorry server gets packets as real servers do. In DR it needs the VIP on lo and the ARP sysctls, "
+    "in TUN a tunnel interface with the VIP, or it drops them; in NAT its answers must go back through the "
+    "director.",
     fix="List the sorry server under `real_servers`, or set it up by hand.",
     example="""
         services:
@@ -226,26 +209,24 @@ def sorry_page_of_the_director(context: Context) -> Iterator[Hit]:
 )
 def sorry_server_holds_vip(context: Context) -> Iterator[Hit]:
     known = {rip for server in context.cluster.real_servers if server.managed for rip in server.rips}
-    for service in context.cluster.services if context.cluster.engine is not Engine.IPVSADM else ():
-        sorry = service.sorry_server
-        if sorry is None or service.sorry_mode is not ForwardingMethod.DR or sorry.address.is_loopback:
+    known |= {dip for director in context.cluster.directors for dip in director.dips}  # LVS144 tells of those
+    needs = {
+        ForwardingMethod.DR: "the VIP on lo",
+        ForwardingMethod.NAT: "its route through the gateway",
+        ForwardingMethod.TUN: "a tunnel interface with the VIP",
+    }
+    told: set[tuple[str, ...]] = set()
+    for part in context.cluster.parts if context.cluster.engine is not Engine.IPVSADM else ():
+        if not part.is_sorry_server or part.address.is_loopback or part.address in known:
             continue  # at a loopback address the director answers by itself
-        if sorry.address not in known:
-            path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the sorry server {sorry.address} needs the VIP on lo, set up by hand")
+        path = context.place_of_part(part)
+        if (*path, part.service.name) not in told:
+            told.add((*path, part.service.name))
+            yield Hit(path, f"the sorry server {part.address} needs {needs[part.mode]}, set up by hand")
 
 
-def _direct(context: Context) -> list[Service]:
-    return [s for s in context.cluster.services if s.mode is ForwardingMethod.DR]
-
-
-def _direct_pools(context: Context) -> Iterator[tuple[Service, Pool]]:
-    """Each DR service with the first pool of each address family: ports make no difference here."""
-    for service in _direct(context):
-        first: dict[int, Pool] = {}
-        for pool in service.pools:
-            first.setdefault(pool.version, pool)
-        yield from ((service, pool) for pool in first.values())
+def _direct(context: Context) -> list[Part]:
+    return [part for part in context.cluster.parts if part.mode is ForwardingMethod.DR]
 
 
 def _all_near(context: Context, rip: IPAddress) -> bool:

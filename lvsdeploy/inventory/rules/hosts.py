@@ -87,13 +87,8 @@ def names_differ(context: Context) -> Iterator[Hit]:
     needs=("services",),
 )
 def real_servers_serve(context: Context) -> Iterator[Hit]:
-    used = {
-        destination.real_server
-        for service in context.cluster.services
-        for destination in service.destinations
-    }
     for real_server in context.cluster.real_servers:
-        if real_server.name not in used:
+        if not context.cluster.parts_of(real_server):
             yield Hit(real_server.path, f"{real_server.name} is in no service")
 
 
@@ -123,17 +118,13 @@ def several_directors(context: Context) -> Iterator[Hit]:
     example="real_servers:\n  db1: {address: 10.2.0.21, managed: false}",
 )
 def unmanaged(context: Context) -> Iterator[Hit]:
-    modes: dict[str, set[ForwardingMethod]] = {}
-    for service in context.cluster.services:
-        for destination in service.destinations:
-            modes.setdefault(destination.real_server, set()).add(service.mode)
     needs = {
         ForwardingMethod.DR: "the VIP on lo and the ARP sysctls",
         ForwardingMethod.NAT: "its route through the gateway",
         ForwardingMethod.TUN: "its tunnel interface with the VIP",
     }
     for real_server in context.cluster.real_servers:
-        own = modes.get(real_server.name)
+        own = {part.mode for part in context.cluster.parts_of(real_server)}
         if not real_server.managed and own:
             what = " and ".join(needs[mode] for mode in sorted(own))
             path = (*real_server.path, "managed")

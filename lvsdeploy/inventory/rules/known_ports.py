@@ -37,7 +37,7 @@ def ftp_data(context: Context) -> Iterator[Hit]:
         if _FTP not in service.ports or service.protocol is not Protocol.TCP:
             continue
         key = "port" if context.written(*service.path, "port") else "ports"
-        if service.mode is ForwardingMethod.NAT:
+        if ForwardingMethod.NAT in service.modes:
             yield Hit((*service.path, key), f"'{service.name}' is FTP, and needs the module ip_vs_ftp in NAT")
         elif service.persistence is None:
             yield Hit((*service.path, key), f"'{service.name}' is FTP, and has no persistence")

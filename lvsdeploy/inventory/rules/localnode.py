@@ -11,7 +11,7 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress, Service
+    from lvsdeploy.inventory.model import IPAddress, Part
 
 _SYSCTL = "https://docs.kernel.org/networking/ipvs-sysctl.html"
 
@@ -40,9 +40,9 @@ _SYSCTL = "https://docs.kernel.org/networking/ipvs-sysctl.html"
 def localnode_needs_sync(context: Context) -> Iterator[Hit]:
     if len(context.cluster.directors) == 1 or context.written("vrrp", "sync_daemon"):
         return
-    for name, services in _serving(context).items():
-        if any(service.mode is ForwardingMethod.DR for service in services):
-            summary = f"the director {name} serves {services[0].name}, and there is no sync daemon"
+    for name, parts in _serving(context).items():
+        if any(part.mode is ForwardingMethod.DR for part in parts):
+            summary = f"the director {name} serves {parts[0].service.name}, and there is no sync daemon"
             yield Hit(("real_servers", name), summary, key=True, fix=_only_others(context))
 
 
@@ -68,11 +68,15 @@ def localnode_needs_sync(context: Context) -> Iterator[Hit]:
 def localnode_is_direct(context: Context) -> Iterator[Hit]:
     if len(context.cluster.directors) == 1:
         return
-    for name, services in _serving(context).items():
-        for service in services:
-            if service.mode is not ForwardingMethod.DR:
-                summary = f"the director {name} serves '{service.name}' in mode {service.mode}"
-                yield Hit(context.place_of(service, "mode"), summary)
+    for name, parts in _serving(context).items():
+        told = {
+            context.said(
+                part, "mode"
+            ): f"the director {name} serves '{part.service.name}' in mode {part.mode}"
+            for part in parts
+            if part.mode is not ForwardingMethod.DR
+        }
+        yield from (Hit(path, summary) for path, summary in told.items())
 
 
 @rule(
@@ -139,8 +143,41 @@ def _only_others(context: Context) -> str:
     return f"Let other machines be the real servers. {what}, so a sync daemon would not help."
 
 
-def _serving(context: Context) -> dict[str, tuple[Service, ...]]:
+@rule(
+    "LVS144",
+    Severity.ERROR,
+    "The sorry server is a director, there is another one, and it is not declared as a real server.",
+    why="What the other director sends it as to a sorry server arrives with the VIP as its destination. It "
+    "must hold the VIP on lo, and must not send the packet on by its own IPVS table: a real server with the "
+    "director's name gets both.",
+    fix="Name the director under `real_servers`, too; or let each director answer by itself, with the sorry "
+    "server 127.0.0.1 in mode dr; or take another machine.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+          lvs2: {address: 192.0.2.3, interface: eth0}
+        services:
+          http: {vip: 192.0.2.50, port: 80, real_servers: [web1, web2], sorry_server: {address: 192.0.2.2}}
+    """,
+    links=(_SYSCTL,),
+    needs=("real_servers",),
+)
+def sorry_director_is_declared(context: Context) -> Iterator[Hit]:
+    cluster = context.cluster
+    if len(cluster.directors) == 1:
+        return
+    owners = {dip: director.name for director in cluster.directors for dip in director.dips}
+    for service in cluster.services:
+        sorry = service.sorry_server
+        name = owners.get(sorry.address) if sorry else None
+        if sorry and name and cluster.serving(name) is None:
+            path = context.place_of(service, "sorry_server", "address")
+            yield Hit(path, f"the sorry server {sorry.address} is the director {name}, and no real server")
+
+
+def _serving(context: Context) -> dict[str, tuple[Part, ...]]:
     """The directors that serve, and what."""
     cluster = context.cluster
-    found = {director.name: cluster.services_of(director.name) for director in cluster.directors}
-    return {name: services for name, services in found.items() if services}
+    servers = [server for d in cluster.directors if (server := cluster.serving(d.name)) is not None]
+    found = {server.name: cluster.parts_of(server) for server in servers}
+    return {name: parts for name, parts in found.items() if parts}

@@ -98,10 +98,10 @@ def one_mark_a_packet(context: Context) -> Iterator[Hit]:
 def marked_ports_collapse(context: Context) -> Iterator[Hit]:
     for service in (service for service in context.cluster.services if service.fwmark):
         several = len(service.port_ranges) > 1 or any(first != last for first, last in service.port_ranges)
-        if service.mode is not ForwardingMethod.NAT or not several:
+        if not several:
             continue
         for destination in service.pools[0].destinations:
-            if destination.port:
+            if destination.port and service.mode_of(destination) is ForwardingMethod.NAT:
                 summary = f"all ports of '{service.name}' go to port {destination.port}"
                 yield Hit((*destination.path, "port"), summary)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Network, IPv6Network
 
-    from lvsdeploy.inventory.model import IPAddress, IPInterface, Service
+    from lvsdeploy.inventory.model import IPAddress, IPInterface, Part, Service, Vip
 
 _LVS_HOWTO = "http://www.austintek.com/LVS/LVS-HOWTO/HOWTO/LVS-HOWTO.LVS-NAT.html"
 _KEYS = ("gateway", "gateway6")
@@ -35,15 +35,14 @@ _KEYS = ("gateway", "gateway6")
 def nat_section(context: Context) -> Iterator[Hit]:
     if context.cluster.nat is not None:
         return
-    for service in _nat_services(context):
-        path = context.place_of(service, "mode")
-        yield Hit(path, f"'{service.name}' has mode nat, and there is no `nat` section")
     for service in context.cluster.services:
-        if service.sorry_mode is not service.mode and service.sorry_mode is ForwardingMethod.NAT:
-            path = context.place_of(service, "sorry_server", "mode")
-            yield Hit(
-                path, f"the sorry server of '{service.name}' has mode nat, and there is no `nat` section"
-            )
+        told = {}
+        for part in _by_nat(service):
+            path = context.said(part, "mode")
+            whole = path == context.place_of(service, "mode")
+            who = f"'{service.name}'" if whole else f"{part.who} of '{service.name}'"
+            told[path] = f"{who} has mode nat, and there is no `nat` section"
+        yield from (Hit(path, summary) for path, summary in told.items())
 
 
 @rule(
@@ -93,23 +92,17 @@ def _of_all(network: IPv4Network | IPv6Network) -> set[IPAddress]:
 )
 def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
     insides = _insides(context)
-    for service in _nat_services(context):
-        told: set[IPAddress] = set()
-        for destination in service.destinations:
-            address = destination.address
-            network = insides.get(address.version)
-            if network is not None and address not in network and address not in told:
-                told.add(address)
-                summary = f"{destination.real_server}'s RIP {address} is outside {network}"
-                yield Hit(destination.path, summary)
     for service in context.cluster.services:
-        sorry = service.sorry_server
-        if sorry is None or service.sorry_mode is not ForwardingMethod.NAT or sorry.address.is_loopback:
-            continue
-        network = insides.get(sorry.address.version)
-        if network is not None and sorry.address not in network:
-            path = context.place_of(service, "sorry_server", "address")
-            yield Hit(path, f"the sorry server {sorry.address} is outside {network}")
+        told: set[IPAddress] = set()
+        for part in _by_nat(service):
+            address = part.address
+            network = insides.get(address.version)
+            if network is None or address in network or address in told or address.is_loopback:
+                continue
+            told.add(address)
+            own = part.is_sorry_server
+            whose = f"the sorry server {address}" if own else f"{part.real_server}'s RIP {address}"
+            yield Hit(context.place_of_part(part), f"{whose} is outside {network}")
 
 
 @rule(
@@ -174,8 +167,8 @@ def clients_beside(context: Context) -> Iterator[Hit]:
     if nat is None or nat.masquerade:
         return
     insides = _insides(context)
-    for service in _nat_services(context):
-        for vip in service.vips:
+    for service in context.cluster.services:
+        for vip in _nat_vips(service):
             network = insides.get(vip.ip.version)
             if network is not None and vip.ip in network:
                 key = "vip" if context.written(*service.path, "vip") else "vips"
@@ -197,7 +190,7 @@ def clients_beside(context: Context) -> Iterator[Hit]:
     needs=("services",),
 )
 def nat_unused(context: Context) -> Iterator[Hit]:
-    if context.cluster.nat and not _nat_services(context):
+    if context.cluster.nat and not context.cluster.uses(ForwardingMethod.NAT):
         yield Hit(("nat",), "no service has mode nat")
 
 
@@ -214,11 +207,11 @@ def nat_unused(context: Context) -> Iterator[Hit]:
     """,
 )
 def ports_collapse(context: Context) -> Iterator[Hit]:
-    for service in _nat_services(context):
+    for service in context.cluster.services:
         if 0 in service.ports and not service.fwmark:
             everything = next(pool for pool in service.pools if pool.port == 0)
             for destination in everything.destinations:
-                if destination.port:
+                if destination.port and service.mode_of(destination) is ForwardingMethod.NAT:
                     summary = f"all ports of '{service.name}' go to port {destination.port}"
                     yield Hit((*destination.path, "port"), summary)
             continue
@@ -226,7 +219,7 @@ def ports_collapse(context: Context) -> Iterator[Hit]:
             continue
         one, other = (next(p for p in service.pools if p.port == port) for port in service.ports[:2])
         for first, second in zip(one.destinations, other.destinations, strict=True):
-            if first.port == second.port:
+            if first.port == second.port and service.mode_of(first) is ForwardingMethod.NAT:
                 ranges = service.port_ranges
                 ports = ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in ranges)
                 yield Hit((*first.path, "port"), f"ports {ports} all go to port {first.port}")
@@ -252,8 +245,8 @@ def gateway_of_each_family(context: Context) -> Iterator[Hit]:
     nat = context.cluster.nat
     if nat is None:
         return
-    for service in _nat_services(context):
-        for version in sorted({pool.version for pool in service.pools}):
+    for service in context.cluster.services:
+        for version in sorted({part.pool.version for part in _by_nat(service)}):
             if nat.gateway_of(version) is None:
                 key = "vip" if context.written(*service.path, "vip") else "vips"
                 vip = next(vip.ip for vip in service.vips if vip.ip.version == version)
@@ -284,7 +277,7 @@ def one_armed(context: Context) -> Iterator[Hit]:
     nat = context.cluster.nat
     if nat is None:
         return
-    vips = [vip for s in _nat_services(context) for vip in s.vips if vip.ip.version == IPV6]
+    vips = [vip for s in context.cluster.services for vip in _nat_vips(s) if vip.ip.version == IPV6]
     for director in context.cluster.directors:
         if any((vip.interface or director.interface) == nat.interface for vip in vips):
             summary = f"{director.name} has IPv6 VIPs of NAT services and the inside on {nat.interface}"
@@ -305,5 +298,10 @@ def _insides(context: Context) -> dict[int, IPv4Network | IPv6Network]:
     return {g.version: g.network for g in gateways if g.network.prefixlen < g.max_prefixlen}
 
 
-def _nat_services(context: Context) -> list[Service]:
-    return [s for s in context.cluster.services if s.mode is ForwardingMethod.NAT]
+def _by_nat(service: Service) -> list[Part]:
+    return [part for part in service.parts if part.mode is ForwardingMethod.NAT]
+
+
+def _nat_vips(service: Service) -> list[Vip]:
+    """The VIPs from which somebody gets packets by NAT, each once."""
+    return list({vip.ip: vip for part in _by_nat(service) for vip in part.pool.vips}.values())

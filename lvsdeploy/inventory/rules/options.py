@@ -322,9 +322,9 @@ def for_caches(context: Context) -> Iterator[Hit]:
     "LVS343",
     Severity.WARNING,
     "A sorry server is of one address family, and the VIPs are of both.",
-    why="It takes over for the VIPs of its own family. For the others there is nobody when all real servers "
-    "fail.",
-    fix="Make each family a service of its own, with a sorry server each.",
+    why="In DR and NAT it takes over for the VIPs of its own family. For the others there is nobody when all "
+    "real servers fail.",
+    fix="Make each family a service of its own, with a sorry server each; or give this one mode tun.",
     example="""
         services:
           http: {vips: [192.0.2.50, "2001:db8::50"], port: 80, sorry_server: {address: 192.0.2.99},
@@ -333,11 +333,11 @@ def for_caches(context: Context) -> Iterator[Hit]:
 )
 def sorry_for_both(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
-        families = {pool.version for pool in service.pools}
-        if service.sorry_server and len(families) > 1:
+        without = {pool.version for pool in service.pools if service.sorry_of(pool) is None}
+        if service.sorry_server and without and any(pool.version not in without for pool in service.pools):
             path = context.place_of(service, "sorry_server", "address")
-            without = next(iter(families - {service.sorry_server.address.version}), 0)
-            yield Hit(path, f"the sorry server of '{service.name}' is not for its IPv{without} VIPs")
+            version = next(iter(without))
+            yield Hit(path, f"the sorry server of '{service.name}' is not for its IPv{version} VIPs")
 
 
 @rule(
@@ -377,7 +377,7 @@ def ports_once(context: Context) -> Iterator[Hit]:
 )
 def masquerade_serves(context: Context) -> Iterator[Hit]:
     nat = context.cluster.nat
-    if nat and nat.masquerade and not any(s.mode is ForwardingMethod.NAT for s in context.cluster.services):
+    if nat and nat.masquerade and not context.cluster.uses(ForwardingMethod.NAT):
         yield Hit((*nat.path, "masquerade"), "masquerade is set, and no service has mode nat")
 
 

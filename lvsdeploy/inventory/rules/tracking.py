@@ -118,7 +118,7 @@ def _own_interfaces(cluster: Cluster) -> frozenset[str]:
     groups = []
     for group in {vip.group for vip in cluster.vips}:
         own = {vip.interface for vip in cluster.vips if vip.group == group and vip.interface}
-        if not group and cluster.nat and any(s.mode is ForwardingMethod.NAT for s in cluster.services):
+        if not group and cluster.nat and cluster.uses(ForwardingMethod.NAT):
             own.add(cluster.nat.interface)
         groups.append(own | {director.interface for director in cluster.directors})
     return frozenset.intersection(*map(frozenset, groups)) if groups else frozenset()

@@ -11,7 +11,7 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import Destination, Service
+    from lvsdeploy.inventory.model import Destination, Part, Service
 
 
 @rule(
@@ -29,20 +29,23 @@ if TYPE_CHECKING:
     links=("https://man7.org/linux/man-pages/man8/ip-fou.8.html",),
 )
 def gue_where_it_serves(context: Context) -> Iterator[Hit]:
-    served: dict[str, dict[int, str]] = {}  # a real server: its UDP ports, and a service of each
-    for service in context.cluster.services:
+    cluster = context.cluster
+    taken: dict[str, dict[int, Part]] = {}  # a real server: GUE's ports, and the first part of each
+    for server in cluster.real_servers:
+        for part in cluster.parts_of(server):
+            if part.mode is ForwardingMethod.TUN and part.tunnel.type is TunnelType.GUE:
+                taken.setdefault(server.name, {}).setdefault(part.tunnel.port, part)
+    told: set[tuple[str, ...]] = set()
+    for service in cluster.services:
         for destination in service.destinations if Protocol.UDP in service.protocols else ():
+            name = destination.real_server
             for first, last in _ports(service, destination):
-                for port in _gue_ports(context, destination.real_server):
-                    if first <= port <= last:
-                        served.setdefault(destination.real_server, {}).setdefault(port, service.name)
-    for service in context.cluster.services:
-        for name in dict.fromkeys(d.real_server for d in service.destinations if _is_gue(service)):
-            other = served.get(name, {}).get(service.tunnel.port)
-            if other is not None:
-                path = context.place_of(service, "tunnel", "port")
-                yield Hit(path, f"{name} serves '{other}' on UDP port {service.tunnel.port}, which GUE takes")
-                break
+                for port, part in taken.get(name, {}).items():
+                    path = context.said(part, "tunnel", "port")
+                    if first <= port <= last and path not in told:
+                        told.add(path)
+                        summary = f"{name} serves '{service.name}' on UDP port {port}, which GUE takes"
+                        yield Hit(path, summary)
 
 
 @rule(
@@ -59,24 +62,14 @@ def gue_where_it_serves(context: Context) -> Iterator[Hit]:
     """,
 )
 def segments_of_tcp(context: Context) -> Iterator[Hit]:
-    for service in context.cluster.services:
-        if service.tunnel.clamp_mss is not None and Protocol.TCP not in service.protocols:
-            path = context.place_of(service, "tunnel", "clamp_mss")
-            if path[0] != "defaults":
-                yield Hit(path, f"'{service.name}' has no TCP, and clamp_mss is about nothing else")
-
-
-def _is_gue(service: Service) -> bool:
-    return service.mode is ForwardingMethod.TUN and service.tunnel.type is TunnelType.GUE
-
-
-def _gue_ports(context: Context, name: str) -> set[int]:
-    """The ports that GUE takes on a real server."""
-    return {
-        service.tunnel.port
-        for service in context.cluster.services
-        if _is_gue(service) and any(destination.real_server == name for destination in service.destinations)
-    }
+    told: set[tuple[str, ...]] = set()
+    for part in context.cluster.parts:
+        if part.tunnel.clamp_mss is None or Protocol.TCP in part.service.protocols:
+            continue
+        path = context.said(part, "tunnel", "clamp_mss")
+        if path[0] != "defaults" and path not in told:
+            told.add(path)
+            yield Hit(path, f"'{part.service.name}' has no TCP, and clamp_mss is about nothing else")
 
 
 def _ports(service: Service, destination: Destination) -> tuple[tuple[int, int], ...]:

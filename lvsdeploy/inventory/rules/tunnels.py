@@ -12,7 +12,7 @@ from lvsdeploy.inventory.registry import Context, Hit, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lvsdeploy.inventory.model import IPAddress, Service
+    from lvsdeploy.inventory.model import IPAddress, Part, Service
 
 _IPVSADM = "https://man7.org/linux/man-pages/man8/ipvsadm.8.html"
 _PATH = 1500  # bytes of a usual network's packets
@@ -25,7 +25,7 @@ _TCP = 20
 @rule(
     "LVS130",
     Severity.WARNING,
-    "A service has a `tunnel`, and its mode is not tun.",
+    "A `tunnel` is given, and the mode is not tun.",
     why="Nothing is wrapped in the other modes: what the section says has no effect.",
     fix="Set `mode: tun`, or remove the section.",
     example="""
@@ -36,8 +36,15 @@ _TCP = 20
 def tunnel_without_tun(context: Context) -> Iterator[Hit]:
     for service in context.cluster.services:
         path = (*service.path, "tunnel")
-        if service.mode is not ForwardingMethod.TUN and context.written(*path):
+        if ForwardingMethod.TUN not in service.modes and context.written(*path):
             yield Hit(path, f"'{service.name}' has a tunnel and mode {service.mode}", key=True)
+        own = {}
+        for part in service.parts:
+            path = context.said(part, "tunnel")
+            where = context.place_of(service, "sorry_server") if part.is_sorry_server else part.path
+            if part.mode is not ForwardingMethod.TUN and path == (*where, "tunnel"):
+                own[path] = f"{part.who} has a tunnel and mode {part.mode}"
+        yield from (Hit(path, summary, key=True) for path, summary in own.items())
 
 
 @rule(
@@ -56,10 +63,10 @@ def tunnel_without_tun(context: Context) -> Iterator[Hit]:
 )
 def checksum_of_type(context: Context) -> Iterator[Hit]:
     has = {TunnelType.IPIP: {""}, TunnelType.GRE: {"", "csum"}, TunnelType.GUE: {"", "csum", "remcsum"}}
-    for service in _tunnelled(context):
-        if service.tunnel.checksum not in has[service.tunnel.type]:
-            path = context.place_of(service, "tunnel", "checksum")
-            yield Hit(path, f"{service.tunnel.type} has no {service.tunnel.checksum}")
+    for path, parts in _by_place(context, "checksum").items():
+        tunnel = parts[0].tunnel
+        if tunnel.checksum not in has[tunnel.type]:
+            yield Hit(path, f"{tunnel.type} has no {tunnel.checksum}")
 
 
 @rule(
@@ -75,10 +82,10 @@ def checksum_of_type(context: Context) -> Iterator[Hit]:
     """,
 )
 def port_of_type(context: Context) -> Iterator[Hit]:
-    for service in _tunnelled(context):
-        path = context.place_of(service, "tunnel", "port")
-        if service.tunnel.type is not TunnelType.GUE and path[-1] == "port":
-            yield Hit(path, f"{service.tunnel.type} has no port")
+    for path, parts in _by_place(context, "port").items():
+        tunnel = parts[0].tunnel
+        if tunnel.type is not TunnelType.GUE and path[-1] == "port":
+            yield Hit(path, f"{tunnel.type} has no port")
 
 
 @rule(
@@ -95,24 +102,9 @@ def port_of_type(context: Context) -> Iterator[Hit]:
     """,
 )
 def clamp_fits(context: Context) -> Iterator[Hit]:
-    for service in _tunnelled(context):
-        tunnel = service.tunnel
-        most = (
-            min(
-                _PATH
-                - _OUTER[destination.address.version]
-                - _WRAP[tunnel.type]
-                - _SUMS.get(tunnel.checksum, {}).get(tunnel.type, 0)
-                - _OUTER[pool.version]
-                - _TCP
-                for pool in service.pools
-                for destination in pool.destinations
-            )
-            if any(pool.destinations for pool in service.pools)
-            else _PATH
-        )
+    for path, parts in _by_place(context, "clamp_mss").items():
+        tunnel, most = parts[0].tunnel, min(map(_room, parts))
         if tunnel.clamp_mss is not None and tunnel.clamp_mss > most:
-            path = context.place_of(service, "tunnel", "clamp_mss")
             yield Hit(
                 path, f"with {tunnel.type}, segments of {tunnel.clamp_mss} bytes do not fit 1500: {most} do"
             )
@@ -129,10 +121,11 @@ def clamp_fits(context: Context) -> Iterator[Hit]:
 )
 def direct_would_do(context: Context) -> Iterator[Hit]:
     directors = context.cluster.directors
-    for service in _tunnelled(context):
-        rips = {destination.address for destination in service.destinations}
+    for service in context.cluster.services:
+        parts = [part for part in _tunnelled(service) if not part.is_sorry_server]
+        rips = {part.address for part in parts}
         if rips and all(_beside(rip, d.dip_of(rip.version)) for rip in rips for d in directors):
-            path = context.place_of(service, "mode")
+            path = context.said(parts[0], "mode")
             yield Hit(path, f"the real servers of '{service.name}' are beside the directors: dr would do")
 
 
@@ -151,18 +144,18 @@ def direct_would_do(context: Context) -> Iterator[Hit]:
     """,
 )
 def one_sort_of_gre(context: Context) -> Iterator[Hit]:
-    seen: dict[IPAddress, Service] = {}
-    for service in _tunnelled(context):
-        if service.tunnel.type is not TunnelType.GRE:
-            continue
-        for destination in service.destinations:
-            first = seen.setdefault(destination.address, service)
-            if bool(first.tunnel.checksum) is not bool(service.tunnel.checksum):
+    seen: dict[IPAddress, Part] = {}
+    for service in context.cluster.services:
+        for part in _tunnelled(service):
+            if part.tunnel.type is not TunnelType.GRE:
+                continue
+            first = seen.setdefault(part.address, part)
+            if bool(first.tunnel.checksum) is not bool(part.tunnel.checksum):
                 summary = (
-                    f"{destination.real_server} gets GRE from '{service.name}' and from '{first.name}', and "
+                    f"{part.who} gets GRE from '{service.name}' and from '{first.service.name}', and "
                     "just one of them has a checksum"
                 )
-                yield Hit(destination.path, summary)
+                yield Hit(context.place_of_part(part), summary)
                 break
 
 
@@ -171,5 +164,21 @@ def _beside(rip: IPAddress, dip: IPAddress | None) -> bool:
     return dip is not None and dip in ip_network((rip, 24 if rip.version == IPV4 else 64), strict=False)
 
 
-def _tunnelled(context: Context) -> list[Service]:
-    return [service for service in context.cluster.services if service.mode is ForwardingMethod.TUN]
+def _tunnelled(service: Service) -> list[Part]:
+    return [part for part in service.parts if part.mode is ForwardingMethod.TUN]
+
+
+def _by_place(context: Context, key: str) -> dict[tuple[str, ...], list[Part]]:
+    """Who gets packets by a tunnel, by where the inventory says a key of it."""
+    found: dict[tuple[str, ...], list[Part]] = {}
+    for service in context.cluster.services:
+        for part in _tunnelled(service):
+            found.setdefault(context.said(part, "tunnel", key), []).append(part)
+    return found
+
+
+def _room(part: Part) -> int:
+    """Bytes of a client's segment that fit a usual path, wrapped."""
+    tunnel = part.tunnel
+    wrap = _WRAP[tunnel.type] + _SUMS.get(tunnel.checksum, {}).get(tunnel.type, 0)
+    return _PATH - _OUTER[part.address.version] - wrap - _OUTER[part.pool.version] - _TCP

@@ -137,7 +137,7 @@ def dips_of_each_family(context: Context) -> Iterator[Hit]:
     if not cluster.vrrp.unicast or len(cluster.directors) == 1:
         return
     what = [(_place(vip), f"the VIP {vip.ip}", vip.ip.version) for vip in cluster.vips]
-    if cluster.nat and any(service.mode is ForwardingMethod.NAT for service in cluster.services):
+    if cluster.nat and cluster.uses(ForwardingMethod.NAT):
         keys = {IPV4: "gateway", IPV6: "gateway6" if cluster.nat.gateway6 else "gateway"}
         what += [
             (("nat", keys[gateway.version]), f"the gateway {gateway.ip}", gateway.version)
@@ -197,13 +197,14 @@ def password_in_version_3(context: Context) -> Iterator[Hit]:
 )
 def nat_moves_with_its_gateway(context: Context) -> Iterator[Hit]:
     told: set[Vip] = set()
-    for service in context.cluster.services:
-        if service.mode is not ForwardingMethod.NAT:
+    for part in context.cluster.parts:
+        if part.mode is not ForwardingMethod.NAT:
             continue
-        for vip in service.vips:
+        for vip in part.pool.vips:
             if vip.group and vip not in told:
                 told.add(vip)
-                summary = f"'{service.name}' has mode nat, and its VIP {vip.ip} is in the group '{vip.group}'"
+                name = part.service.name
+                summary = f"'{name}' has mode nat, and its VIP {vip.ip} is in the group '{vip.group}'"
                 yield Hit((*vip.path, "group"), summary)
 
 
