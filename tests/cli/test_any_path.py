@@ -42,7 +42,9 @@ def state(host: NamespaceHost) -> dict[str, object]:
     if not any(record.get(kind) for kind in ("files", "sysctls", "addresses", "units", "route")):
         record = {}  # it only remembers what once was
     kept = {path: words for path, words in files.items() if not path.startswith(FOLDER)}
-    return {**host.live(), "files": kept, "record": record, "run": host.run_files()}
+    live = host.live()
+    live["addresses"].sort()  # the kernel lists the oldest first
+    return {**live, "files": kept, "record": record, "run": host.run_files()}
 
 
 @dataclass
