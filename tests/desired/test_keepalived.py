@@ -11,9 +11,10 @@ import pytest
 
 from lvsdeploy.desired import KEEPALIVED_CONF, desired_state, inside_router_id, render_all
 from lvsdeploy.errors import LvsdeployError
-from lvsdeploy.inventory.health_checks import HttpCheck, Url
+from lvsdeploy.inventory.health_checks import HttpCheck, Url, WithPort, port_of
 from lvsdeploy.inventory.model import (
     Engine,
+    Program,
     Protocol,
     Scheduler,
     Secret,
@@ -21,7 +22,7 @@ from lvsdeploy.inventory.model import (
     Vrrp,
 )
 from lvsdeploy.state.facts import Facts
-from tests.desired import clusters, namespace
+from tests.desired import check_clusters, clusters, namespace
 from tests.desired.test_golden import GOLDEN
 
 if TYPE_CHECKING:
@@ -234,3 +235,36 @@ def test_sync_daemon_of_one_group_is_its_masters_and_of_several_both() -> None:
     one = replace(clusters.smallest(), vrrp=Vrrp(sync_daemon=SyncDaemonOptions("eth0", 51)))
     assert "    lvs_sync_daemon eth0 shop-outside id 51\n" in text(one)
     assert "    lvs_sync_daemon eth0 id 51\n" in text(clusters.active_active())
+
+
+@namespace.needs("keepalived")
+@pytest.mark.parametrize("name", sorted(check_clusters.ALL_CHECKS))
+def test_in_a_service_by_mark_only_what_asks_on_a_port_has_one(name: str, tmp_path: Path) -> None:
+    """The real servers of a mark have no port, so that the check names the service's first one."""
+    check = check_clusters.ALL_CHECKS[name]
+    marked = clusters.service("http", {clusters.WEB1: 1}, 0, health_check=check)
+    file = tmp_path / "keepalived.conf"
+    file.write_text(text(clusters.cluster(replace(marked, fwmark=7, port_ranges=((443, 443), (80, 80))))))
+    asked = re.findall(r"connect_port (\d+)", file.read_text())
+    assert asked == ([str(port_of(check) or 443)] if isinstance(check, WithPort) else [])
+    assert_accepted(file)
+
+
+@namespace.needs("keepalived")
+def test_programs_of_services_get_what_is_declared(tmp_path: Path) -> None:
+    up = Program("/usr/bin/true", ("{real_server} of {rip}:{port}", "it's $HOME"), "daemon")
+    http = clusters.service("http", {clusters.WEB1: 1})
+    (destination,) = http.destinations
+    pool = replace(http.pools[0], destinations=(replace(destination, notify_up=up),))
+    http = replace(http, pools=(pool,), quorum_up=up, quorum_down=Program("/usr/bin/true"))
+    file = tmp_path / "keepalived.conf"
+    file.write_text(text(clusters.cluster(http)))
+    lines = [line.strip() for line in file.read_text().splitlines() if "/usr/bin/true" in line]
+    filled = r"web1\134040of\134040192.0.2.11:80 it\134047s\134040\134044HOME"
+    as_it_is = r"\134173real_server\134175\134040of\134040\134173rip\134175:\134173port\134175"
+    assert lines == [
+        rf'quorum_up "/usr/bin/true {as_it_is} it\134047s\134040\134044HOME" daemon',
+        'quorum_down "/usr/bin/true" root',
+        f'notify_up "/usr/bin/true {filled}" daemon',
+    ]
+    assert_accepted(file)
