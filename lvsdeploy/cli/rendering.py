@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 
 def render_tree(cluster: Cluster, only: str | None, out: Path | None) -> None:
-    """Prints every file (secrets masked), or writes them below `out`."""
-    states = render_all(cluster)
+    """Prints every file (secrets masked), or writes them below `out`.
+
+    By its name, also what a real server that is not managed would get if it were.
+    """
+    as_managed = tuple(replace(s, managed=True) if s.name == only else s for s in cluster.real_servers)
+    states = render_all(replace(cluster, real_servers=as_managed))
     if only is not None and only not in states:
-        raise UsageError(f"--host: there is no managed host `{only}`", hint=f"There are: {', '.join(states)}")
+        raise UsageError(f"--host: there is no host `{only}`", hint=f"There are: {', '.join(states)}")
     for host, state in states.items():
         if only in (None, host):
             for file in state.files.values():

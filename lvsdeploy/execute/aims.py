@@ -27,7 +27,7 @@ from lvsdeploy.desired.firewall import LOADERS
 from lvsdeploy.desired.scripts import scripts_of
 from lvsdeploy.desired.table_at_boot import PATHS as TABLE_PATHS
 from lvsdeploy.desired.table_at_boot import UNITS as TABLE_UNITS
-from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod, Scheduler
+from lvsdeploy.inventory.model import IPV6, Director, Engine, ForwardingMethod, Scheduler
 from lvsdeploy.observe import Request
 from lvsdeploy.plan import bookkeeping, codes
 from lvsdeploy.plan.change import HostPlan, Role
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 MOST_NEIGHBOURS = 64
 """So many VIPs are asked about, each time a host is read."""
+
+MOST_WAYS = 1024
+"""And so many real servers in mode tun."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,12 @@ class Scene:
     def record(self) -> Record:
         return read_record(self.observation.state.files.get(manifest_path(self.cluster.name)))
 
+    @property
+    def _rips(self) -> tuple[IPAddress, ...]:
+        """Those of the host, if it is a real server."""
+        host = self.cluster.serving(self.host) if isinstance(self.declared, Director) else self.declared
+        return host.rips if host is not None else ()
+
     def context(self, goal: Goal, record: Record | None = None) -> Context:
         """What the comparison with `goal` needs."""
         files = self.observation.state.files
@@ -124,6 +133,7 @@ class Scene:
             drain=self.options.drain,
             stamp=self.options.stamp,
             own=_own_addresses(self.declared),
+            rips=self._rips,
         )
 
 
@@ -170,6 +180,8 @@ class Aim:
             firewall=is_director or (serves and _by_tunnel(cluster)),
             offloads=(declared.interface,) if isinstance(declared, Director) else (),
             neighbours=tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS],
+            ways=_far_servers(cluster) if is_director else (),
+            policy=serves and not is_director and any(vip.ip.version == IPV6 for vip in cluster.vips),
             record=manifest_path(cluster.name),
             scripts=_scripts(cluster) if is_director else (),
             rules_of=cluster.name,
@@ -195,6 +207,12 @@ def _scripts(cluster: Cluster) -> tuple[tuple[str, str], ...]:
     if cluster.engine is not Engine.KEEPALIVED:
         return ()
     return tuple(sorted({(script.path, script.user) for script in scripts_of(cluster)}))
+
+
+def _far_servers(cluster: Cluster) -> tuple[IPAddress, ...]:
+    """The RIPs that get wrapped packets: those may be too large for the way there."""
+    rips = dict.fromkeys(part.address for part in cluster.parts if part.mode is ForwardingMethod.TUN)
+    return tuple(rips)[:MOST_WAYS]
 
 
 def _by_tunnel(cluster: Cluster) -> bool:

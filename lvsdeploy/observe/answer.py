@@ -64,6 +64,10 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         )
     with reader.reading("network"):
         seen = network.parse(reader.lines("network"))
+        sixth = network.rules(reader.lines("policy"))
+        routing = {version: rules for version, rules in ((IPV4, seen.rules), (IPV6, sixth)) if rules}
+        asked = set(request.ways)
+        ways = {ip: way for ip, way in network.ways(reader.lines("ways")).items() if ip in asked}
     with reader.reading("host"):
         about = facts.parse(
             reader.lines("host"), reader.lines("programs"), reader.lines("modules"), seen.links
@@ -75,7 +79,7 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
     if why:
         unread[TABLE] = why
     with reader.reading("netfilter rules"):
-        firewall, rules = reader.netfilter()
+        firewall, ruleset = reader.netfilter()
     with reader.reading("IPVS's timeouts and sync daemons"):
         settings = reader.lines("settings")
         timeouts = ipvs_settings.timeouts(settings)
@@ -97,10 +101,13 @@ def parse(host: str, answer: bytes, request: Request) -> Observation:
         virtual_services=table,
         timeouts=timeouts,
         sync_daemons=daemons,
-        netfilter=rules,
+        netfilter=ruleset,
         tunnels=seen.tunnels,
         gue_ports=seen.gue_ports,
         mtus=seen.mtus,
+        rules=routing,
+        tables=seen.tables,
+        ways=ways,
     )
     with reader.reading("checkers"):
         view = reader.checkers()

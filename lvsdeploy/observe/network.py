@@ -1,4 +1,4 @@
-r"""Links, addresses and default routes, as `ip -o` of iproute2 or of busybox prints them.
+r"""Links, addresses, default routes and policy routing, as `ip -o` of iproute2 or of busybox prints them.
 
     2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 ... state UP ...\    link/ether ...
     2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\       valid_lft forever ...
@@ -6,7 +6,14 @@ r"""Links, addresses and default routes, as `ip -o` of iproute2 or of busybox pr
     default via fe80::1 dev eth0 proto ra metric 1024 expires 1790sec hoplimit 64 pref medium
     default via 192.0.2.9 dev eth0 table 100
 
-busybox prints link lines among the addresses, too. The table of a route is named unless it is the main one.
+    100:	from 10.2.0.21 lookup 100
+    32766:	from all lookup main
+
+busybox prints link lines among the addresses, too, and is not asked for rules. The table of a route is named
+unless it is the main one.
+
+    10.2.0.11 via 192.0.2.1 dev eth0 src 192.0.2.2 uid 0 \    cache mtu 1400     (`ip route get`)
+
 Tunnel interfaces and GUE's ports:
 
     3: tunl0@NONE: <NOARP,UP,LOWER_UP> mtu 1480 ...\    link/ipip 0.0.0.0 brd 0.0.0.0
@@ -18,17 +25,20 @@ Tunnel interfaces and GUE's ports:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from lvsdeploy.inventory.model import IPV4, IPV6
 from lvsdeploy.printable import host_word
-from lvsdeploy.state.network import Address, Route
+from lvsdeploy.state.network import MAIN, Address, Route, Rule, Way
 from lvsdeploy.state.tunnel import GuePort, LinkKind, TunnelLink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lvsdeploy.inventory.model import IPAddress
 
 _LINK = re.compile(r"\d+: ([^\s@:]+)(?:@[^\s:]+)?: <([A-Z0-9_,-]*)>")
 _MTU = re.compile(r" mtu (\d{1,9})\b")
@@ -43,9 +53,12 @@ _KINDS = {
 _OPTIONS = frozenset({"any", "icsum", "iseq", "ikey", "external"})
 _GUE_PORT = re.compile(r"port (\d{1,5}) gue\b(.*)")
 _ADDRESS = re.compile(r"\d+: (\S+)\s+inet6? (\S+)(.*)")
+_RULE = re.compile(r"\d+:\s+from (\S+) lookup (\S+)(?: suppress_prefixlength (\d+))?(?: proto \S+)?\s*\Z")
+_KINDS_OF_WAY = {"local", "broadcast", "multicast", "anycast", "unicast"}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]*\Z")
 _PASSING = {"linkdown", "dead"}  # how the link is just now: `ip` prints such words and takes none of them
 _LARGEST_METRIC = 2**32 - 1
+_LONGEST = 10  # digits of an MTU
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Network:
 
     IPv6 addresses are `tentative` until duplicate address detection (DAD) has let them through; of a
     `duplicate` it has found that another machine has it.
-    `mtus` in bytes, by interface.
+    `mtus` in bytes, by interface. `tables`: default routes of other tables. `rules` are those of IPv4.
     """
 
     links: Mapping[str, bool]
@@ -65,9 +78,11 @@ class Network:
     tentative: frozenset[Address]
     duplicate: frozenset[Address]
     routes: tuple[Route, ...]
+    tables: Mapping[str, tuple[Route, ...]]
+    rules: tuple[Rule, ...]
 
 
-def parse(lines: Iterable[str]) -> Network:
+def parse(lines: Sequence[str]) -> Network:
     """ValueError for an address or a gateway that is none; lines of other kinds are read over."""
     links: dict[str, bool] = {}
     mtus: dict[str, int] = {}
@@ -76,7 +91,7 @@ def parse(lines: Iterable[str]) -> Network:
     addresses: set[Address] = set()
     tentative: set[Address] = set()
     duplicate: set[Address] = set()
-    routes: dict[Route, None] = {}
+    routes: dict[str, dict[Route, None]] = {MAIN: {}}
     for line in lines:
         if match := _LINK.match(line):
             name, flags = host_word(match[1]), set(match[2].split(","))
@@ -96,8 +111,12 @@ def parse(lines: Iterable[str]) -> Network:
         elif match := _GUE_PORT.match(line):
             gue_ports.add(GuePort(int(match[1]), IPV6 if "-6" in match[2].split() else IPV4))
         elif line.startswith("default "):
-            routes.update(dict.fromkeys(_routes(line)))
-    ordered = tuple(sorted(routes, key=lambda route: (route.version, route.metric)))
+            table = _table(line)
+            routes.setdefault(table, {}).update(dict.fromkeys(_routes(line)))
+    ordered = {
+        table: tuple(sorted(found, key=lambda route: (route.version, route.metric)))
+        for table, found in routes.items()
+    }
     return Network(
         links,
         mtus,
@@ -106,8 +125,47 @@ def parse(lines: Iterable[str]) -> Network:
         frozenset(addresses),
         frozenset(tentative),
         frozenset(duplicate),
+        ordered.pop(MAIN),
         ordered,
+        rules(lines),
     )
+
+
+def rules(lines: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules of policy routing that ask for nothing but the source, in their order."""
+    return tuple(dict.fromkeys(rule for line in lines if (rule := _rule(line))))
+
+
+def _rule(line: str) -> Rule | None:
+    match = _RULE.match(line)
+    if match is None:
+        return None
+    try:
+        source = None if match[1] == "all" else ip_network(match[1])
+    except ValueError:
+        return None
+    return Rule(source, host_word(match[2]), passes_default=match[3] is not None)
+
+
+def ways(lines: Iterable[str]) -> dict[IPAddress, Way]:
+    """By address, how the kernel would send there; what cannot be read is left out."""
+    found: dict[IPAddress, Way] = {}
+    for line in lines:
+        words = line.replace("\\", " ").split()
+        words = words[1:] if words[:1] and words[0] in _KINDS_OF_WAY else words
+        device, mtu = _after(line, "dev"), _after(line, "mtu")
+        if not words or device is None:
+            continue
+        # What has come by ICMP lasts for minutes, and is not how the way is.
+        lasts = mtu is not None and mtu.isdecimal() and len(mtu) < _LONGEST and "expires" not in words
+        with suppress(ValueError):
+            found[ip_address(words[0])] = Way(host_word(device), int(mtu) if mtu and lasts else None)
+    return found
+
+
+def _table(line: str) -> str:
+    """The table of a default route."""
+    return host_word(_after(line.replace("\\", " "), "table") or MAIN)
 
 
 def _tunnel(name: str, line: str, *, up: bool) -> TunnelLink | None:
@@ -142,8 +200,6 @@ def _local(text: str, rest: str) -> str:
 def _routes(line: str) -> Iterable[Route]:
     r"""The route of a line, or one for each next hop: `default metric 5 \ nexthop via A dev X weight 1`."""
     head, *hops = " ".join(line.replace("\\", " ").split()).split(" nexthop ")
-    if _after(head, "table") is not None:
-        return
     metric = int(_after(head, "metric") or 0)
     if metric > _LARGEST_METRIC:
         raise ValueError(line)

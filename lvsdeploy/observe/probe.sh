@@ -18,6 +18,8 @@
 #   listeners | firewall    what listens on TCP and UDP ports; the rules of the firewall
 #   offload INTERFACE       which receive offloads are on there
 #   neighbour ADDRESS       whose MAC address the host has for it
+#   way ADDRESS             how the host would send to it
+#   policy                  the rules of policy routing for IPv6, beside those for IPv4
 #
 # Shell builtins do the work wherever they can: on a small or busy machine a fork is what costs.
 # The quotes are double ones throughout, so that the program is one plain word in single quotes.
@@ -162,6 +164,8 @@ listeners=
 firewall=
 offloads=
 neighbours=
+ways=
+policy=
 read -r token
 while read -r word rest; do
   case $word in
@@ -176,6 +180,8 @@ while read -r word rest; do
     firewall) firewall=yes ;;
     offload) offloads=$offloads$rest$nl ;;
     neighbour) neighbours="${neighbours}neighbour show to $rest$nl" ;;
+    way) ways="${ways}route get $rest$nl" ;;
+    policy) policy=yes ;;
     rules) rules=$rest ;;
     script) scripts=$scripts$rest$nl ;;
     counters) counters=yes ;;
@@ -304,17 +310,20 @@ for conf in /proc/sys/net/ipv6/conf/*; do
 done
 set -f
 
-# --- links, addresses and default routes ------------------------------------------------------------------
-# One process with iproute2, and so of all tables: only that shows both families at once. The ip of busybox
-# knows no batch, and is asked four times.
+# --- links, addresses, default routes and rules -------------------------------------------------------------
+# One process with iproute2, and so of all tables: only that shows both families at once. Rules are IPv4's
+# there. The ip of busybox knows no batch, and is asked four times; it does not tell tables apart.
 section network
 if command -v ip >/dev/null; then
+  batch=yes
   ip -o -force -batch - <<BATCH || {
 link show
 address show
 route show table all default
+rule show
 ${neighbours}
 BATCH
+    batch=
     ip -o link show
     ip -o address show
     ip -4 route show default
@@ -331,6 +340,18 @@ BATCH
   done
   set -f
   if [ -d /sys/module/fou ]; then ip fou show; fi
+  if [ "$batch$policy" = yesyes ]; then
+    section policy
+    ip -6 rule show
+  fi
+  if [ -n "$ways" ]; then # an address that cannot be reached fails, and the others are told all the same
+    section ways
+    if [ -n "$batch" ]; then
+      printf "%s" "$ways" | ip -o -force -batch -
+    else
+      for line in $ways; do ip -o route get "${line##* }"; done
+    fi
+  fi
 fi
 
 # --- IPVS's timeouts and sync daemons: right after the addresses, which tell who is to be MASTER ------------

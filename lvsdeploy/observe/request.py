@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.ipvs import VirtualService
 
 _PATH = re.compile(r"/[\w@%+=:,./-]+\Z", re.ASCII)
-_SWITCHES = ("counters", "daemons", "timeouts", "listeners", "firewall")
+_SWITCHES = ("counters", "daemons", "timeouts", "listeners", "firewall", "policy")
 _NAME = re.compile(r"[A-Za-z0-9_][\w@%+=:.-]*\Z", re.ASCII)
 
 
@@ -46,7 +46,8 @@ class Request:
     manifests. `listeners`, `firewall`, `offloads` (of these interfaces) and `neighbours` (for these
     addresses) are its surroundings. `rules_of` is the cluster whose netfilter rules are read, "" for none;
     unless they are `ruled` (declared), only where its files are there. `scripts` are programs with the users
-    that are to run them. ValueError for a path or a name that
+    that are to run them. `ways`: how the host would send to these addresses. `policy`: the rules of IPv6's
+    policy routing, beside those of IPv4. ValueError for a path or a name that
     cannot be asked about in one word.
     """
 
@@ -64,6 +65,8 @@ class Request:
     neighbours: tuple[IPv4Address | IPv6Address, ...] = ()
     record: str = ""
     scripts: tuple[tuple[str, str], ...] = ()
+    ways: tuple[IPv4Address | IPv6Address, ...] = ()
+    policy: bool = False
     rules_of: str = ""
     ruled: bool = False
     token: str = field(default_factory=_new_token, compare=False, repr=False)
@@ -105,6 +108,7 @@ class Request:
         yield from (word for word in _SWITCHES if getattr(self, word))
         yield from (f"offload {interface}" for interface in self.offloads)
         yield from (f"neighbour {address}" for address in self.neighbours)
+        yield from (f"way {address}" for address in self.ways)
         yield "end"
 
 

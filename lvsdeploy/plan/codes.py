@@ -69,7 +69,8 @@ BYPASS = code(
     "NAT replies bypass the director.",
     why="In NAT the director rewrites the source of every reply back to the VIP. A reply that takes another "
     "way reaches the client with the real server's own address, and the client drops it.",
-    fix="Set the default route through the gateway by hand, or declare `nat: {configure_gateway: true}`.",
+    fix="Set the default route through the gateway by hand, or declare `nat: {configure_gateway: true}`. On "
+    "a real server that is in DR or TUN services, too, let a rule lead what comes from the RIP (LVS114).",
 )
 NOT_A_FILE = code(
     "LVS520",
@@ -376,8 +377,10 @@ NO_TUNNEL = code(
 BACK_THROUGH_DIRECTOR = code(
     "LVS545",
     Severity.WARNING,
-    "A TUN real server's replies go to a director, which drops them.",
-    why="In TUN the real server answers the client itself, with the VIP as the source. The director holds "
-    "the VIP: a packet that comes in with its own address as the source is dropped (a martian source).",
-    fix="Lead the real server's default route through a router that is no director.",
+    "The replies of a real server in mode dr or tun go to a director, which drops them.",
+    why="In DR and TUN the real server answers the client itself, with the VIP as the source. The director "
+    "holds the VIP: a packet that comes in with its own address as the source is dropped (martian source). "
+    "Clients in the real server's own networks are answered all the same.",
+    fix="Lead the real server's default route through a router that is no director. If it serves in mode "
+    "nat, too, let a rule lead what comes from its RIP through the directors' gateway (LVS114).",
 )

@@ -44,6 +44,7 @@ class Context:
     keeps_leaving: bool = False  # what directors still count on stays for now, though no longer declared
     drain: int = 0  # seconds that connections of a destination get before it goes
     own: frozenset[IPAddress] = frozenset()  # addresses that the host is known by: never taken away
+    rips: tuple[IPAddress, ...] = ()  # of a real server
     stamp: Stamp = NOBODY
     forgets: bool = False  # what was applied here is not to be remembered: nobody will go back to it
 

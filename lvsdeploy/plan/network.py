@@ -12,9 +12,10 @@ from lvsdeploy.state.network import LOOPBACK
 from lvsdeploy.state.tunnel import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lvsdeploy.diagnostics import Finding
+    from lvsdeploy.inventory.model import IPAddress
     from lvsdeploy.plan.context import Context
     from lvsdeploy.record import RecordedRoute
     from lvsdeploy.state.network import Address, Route
@@ -128,11 +129,20 @@ def _route_left_over(context: Context, recorded: RecordedRoute) -> Iterator[Chan
 
 
 def route_findings(context: Context) -> Iterator[Finding]:
-    """The default routes, where they are only checked."""
+    """The default routes, where they are only checked; rules may lead what comes from the RIP elsewhere."""
     for wanted in context.desired.routes:
-        if wanted not in context.managed_routes and not _goes_right(context, wanted):
-            summary = f"{_now(context, wanted)}, so replies bypass the director ({wanted.via})"
-            yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
+        if wanted in context.managed_routes:
+            continue
+        taken = {tuple(context.actual.defaults_from(rip)) for rip in _sources(context, wanted)}
+        for routes in sorted(taken, key=str) if taken else (tuple(_preferred(context, wanted.version)),):
+            if not routes or any(route.via != wanted.via for route in routes):
+                summary = f"{_told(routes, wanted)}, so replies bypass the director ({wanted.via})"
+                yield replace(codes.BYPASS.finding(summary, host=context.host), drift=True)
+
+
+def _sources(context: Context, wanted: Route) -> list[IPAddress]:
+    """The RIPs that replies to NAT's clients come from."""
+    return [rip for rip in context.rips if rip.version == wanted.version]
 
 
 def _preferred(context: Context, version: int) -> list[Route]:
@@ -148,11 +158,14 @@ def _goes_right(context: Context, wanted: Route) -> bool:
 
 
 def _now(context: Context, wanted: Route) -> str:
-    preferred = _preferred(context, wanted.version)
+    return _told(_preferred(context, wanted.version), wanted)
+
+
+def _told(routes: Sequence[Route], wanted: Route) -> str:
     what = "default route" if wanted.version == IPV4 else "IPv6 default route"
-    if not preferred:
+    if not routes:
         return f"there is no {what}"
-    return f"the {what} is {' and '.join(f'`{route}`' for route in preferred)}"
+    return f"the {what} is {' and '.join(f'`{route}`' for route in routes)}"
 
 
 def _words(address: Address) -> tuple[str, str]:

@@ -1,10 +1,10 @@
-"""Mode tun on live hosts: the way to the real servers, and back."""
+"""The way to real servers in mode tun, and from those in mode dr and tun to the clients, on live hosts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import overhead
+from lvsdeploy.desired import nat_in_use, overhead
 from lvsdeploy.diagnostics import Severity
 from lvsdeploy.inventory.model import IPV4, ForwardingMethod, TunnelType
 from lvsdeploy.plan import codes
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Cluster, Director, IPAddress, Part, Pool, Tunnel
     from lvsdeploy.plan.context import Context
     from lvsdeploy.state.host import HostState
+    from lvsdeploy.state.network import Route
 
+_WITH_THE_VIP = frozenset({ForwardingMethod.DR, ForwardingMethod.TUN})
+_ANY = 1 << 16  # bytes: more than any packet has
 _USUAL = 1500  # bytes: what clients on an Ethernet send
 _HEADERS = {4: 40, 6: 60}  # of IP and TCP
 
@@ -52,8 +55,8 @@ def _sizes(cluster: Cluster, director: Director, state: HostState) -> Iterator[F
             if part.mode is not ForwardingMethod.TUN:
                 continue
             rip, packet = part.address, _largest(part.tunnel, part.pool)
-            interface = _leaves_by(state, rip)
-            mtu, added = state.mtus.get(interface, packet * 2), overhead(part.tunnel, rip.version)
+            interface, mtu = _leaves_by(state, rip)
+            mtu, added = mtu or packet * 2, overhead(part.tunnel, rip.version)
             if mtu - added < packet and (interface, added, packet) not in told:
                 told.add((interface, added, packet))
                 yield codes.TOO_LARGE.finding(
@@ -81,8 +84,14 @@ def _named(tunnel: Tunnel) -> str:
     return tunnel.type.value if tunnel.type is not TunnelType.GUE else "gue (in UDP)"
 
 
-def _leaves_by(state: HostState, rip: IPAddress) -> str:
-    """The interface toward a RIP; "" where neither an address nor a default route tells."""
+def _leaves_by(state: HostState, rip: IPAddress) -> tuple[str, int]:
+    """The interface toward a RIP, and the MTU of that way; "" and 0 for what is not known.
+
+    The kernel was asked for the way. Where it did not tell, addresses and the default route do.
+    """
+    if rip in state.ways:
+        way = state.ways[rip]
+        return way.interface, min(way.mtu or _ANY, state.mtus.get(way.interface, way.mtu or 0))
     near = [
         address
         for address in state.addresses
@@ -91,34 +100,47 @@ def _leaves_by(state: HostState, rip: IPAddress) -> str:
         and address.address.ip != rip
     ]
     if near:
-        return max(near, key=lambda address: (address.address.network.prefixlen, address.interface)).interface
+        closest = max(near, key=lambda address: (address.address.network.prefixlen, address.interface))
+        return closest.interface, state.mtus.get(closest.interface, 0)
     ways = [
         route.interface
         for route in state.routes
         if route.interface and (route.via.version if route.via is not None else IPV4) == rip.version
     ]
-    return ways[0] if ways else ""
+    return (ways[0], state.mtus.get(ways[0], 0)) if ways else ("", 0)
 
 
 def _ways_back(cluster: Cluster, states: Mapping[str, HostState]) -> Iterator[Finding]:
-    """Real servers whose default route leads to a director."""
-    directors = {
-        address.address.ip: director.name
-        for director in cluster.directors
-        if director.name in states
-        for address in states[director.name].addresses
-    }
-    directors |= {dip: d.name for d in cluster.directors for dip in (d.dip, d.dip6) if dip is not None}
-    for server in cluster.real_servers:
-        state = states.get(server.name)
-        if state is None:
-            continue
-        tunnelled = {p.pool.version for p in cluster.parts_of(server) if p.mode is ForwardingMethod.TUN}
-        for version in (4, 6):
-            first = next((r for r in state.routes if r.via is not None and r.via.version == version), None)
-            if version in tunnelled and first is not None and first.via in directors:
+    """Real servers in mode dr or tun whose replies to clients elsewhere would go to a director."""
+    directors = _addresses(cluster, states)
+    told: set[tuple[str, Route]] = set()
+    for name, vip in _answering(cluster):
+        for route in states[name].defaults_from(vip) if name in states else ():
+            if route.via in directors and (name, route) not in told:
+                told.add((name, route))
                 yield codes.BACK_THROUGH_DIRECTOR.finding(
-                    f"the default route is `{first}`, and that is {directors[first.via]}, which drops what "
+                    f"the default route is `{route}`, and that is {directors[route.via]}, which drops what "
                     "comes from its own VIP",
-                    host=server.name,
+                    host=name,
                 )
+
+
+def _answering(cluster: Cluster) -> Iterator[tuple[str, IPAddress]]:
+    """The real servers that answer clients by themselves, each with the VIPs that it answers from."""
+    for server in cluster.real_servers:
+        for part in cluster.parts_of(server):
+            if part.mode in _WITH_THE_VIP:
+                yield from ((server.name, vip.ip) for vip in part.pool.vips)
+
+
+def _addresses(cluster: Cluster, states: Mapping[str, HostState]) -> dict[IPAddress | None, str]:
+    """Every address that leads to a director -> whose it is."""
+    nat = nat_in_use(cluster)
+    found: dict[IPAddress | None, str] = {}
+    if nat is not None:
+        found |= {gateway.ip: "the directors' gateway" for gateway in nat.gateways}
+    for director in cluster.directors:
+        found |= dict.fromkeys(director.dips, director.name)
+        if director.name in states:
+            found |= {a.address.ip: director.name for a in states[director.name].addresses}
+    return found

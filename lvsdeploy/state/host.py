@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lvsdeploy.state.network import LOOPBACK
+from lvsdeploy.state.network import LOOPBACK, MAIN
 from lvsdeploy.state.tunnel import OURS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.file import File
     from lvsdeploy.state.ipvs import ServiceKey, VirtualService
     from lvsdeploy.state.netfilter import Ruleset
-    from lvsdeploy.state.network import Address, Route
+    from lvsdeploy.state.network import Address, Route, Rule, Way
     from lvsdeploy.state.sync import SyncDaemon
     from lvsdeploy.state.sysctl import Value
     from lvsdeploy.state.tunnel import GuePort, TunnelLink
@@ -36,7 +36,7 @@ class HostState:
     files: Mapping[str, File] = field(default_factory=dict)  # by path
     sysctls: Mapping[str, Value] = field(default_factory=dict)  # raw values by dotted key
     addresses: frozenset[Address] = frozenset()
-    routes: tuple[Route, ...] = ()  # default routes, of each family the preferred one first
+    routes: tuple[Route, ...] = ()  # default routes of the main table, of each family the preferred one first
     units: Mapping[str, Unit] = field(default_factory=dict)  # by name
     virtual_services: Mapping[ServiceKey, VirtualService] | None = None
     timeouts: Mapping[str, int] = field(default_factory=dict)  # IPVS's, in seconds: tcp, tcp_fin, udp
@@ -46,10 +46,30 @@ class HostState:
     gue_ports: frozenset[GuePort] = frozenset()
     interfaces: frozenset[str] = frozenset()  # that are declared by name; what there is, is in Facts.links
     mtus: Mapping[str, int] = field(default_factory=dict)  # interface -> bytes; read, and never declared
+    # Policy routing, and ways that the kernel was asked for; read, and never declared, too.
+    rules: Mapping[int, tuple[Rule, ...]] = field(default_factory=dict)  # by family, in their order
+    tables: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)  # default routes of further tables
+    ways: Mapping[IPAddress, Way] = field(default_factory=dict)
 
     def runs(self, unit: str) -> bool:
         """Whether a service is known to run here."""
         return unit in self.units and self.units[unit].active
+
+    def defaults_from(self, source: IPAddress) -> tuple[Route, ...]:
+        """The default routes that what this machine sends from `source` takes; none where there is none.
+
+        Those of the lowest metric: several for a multipath route. Rules that ask for more than the source
+        are about other packets.
+        """
+        tables = [(MAIN, False)]
+        if source.version in self.rules:
+            tables = [(r.table, r.passes_default) for r in self.rules[source.version] if r.matches(source)]
+        for table, passed in tables:
+            routes = self.routes if table == MAIN else self.tables.get(table, ())
+            found = [route for route in routes if route.version == source.version]
+            if found and not passed:
+                return tuple(route for route in found if route.metric == found[0].metric)
+        return ()
 
     @property
     def answers_for(self) -> frozenset[IPAddress]:

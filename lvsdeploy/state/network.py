@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from lvsdeploy.inventory.model import IPAddress, IPInterface
 
 
 LOOPBACK = "lo"
+MAIN = "main"
+"""The table of routes that is looked at unless a rule says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """A default route of the main table. `metric` 0 is the kernel's default and the most preferred.
+    """A default route. `metric` 0 is the kernel's default and the most preferred.
 
     `interface` is None when any will do (a declared route leaves it to the kernel). `words` are those that
     `ip route show` printed, which put the route back as it was; empty when they are not known or not plain.
@@ -47,6 +51,34 @@ class Route:
         if self.interface is not None:
             words.append(f"dev {self.interface}")
         return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of policy routing that asks for the source alone: whose routes a packet takes.
+
+    `source` None: every packet. `passes_default`: the table's default route does not count, only those that
+    say more (suppress_prefixlength of ip-rule(8)).
+    """
+
+    source: IPv4Network | IPv6Network | None
+    table: str
+    passes_default: bool = False
+
+    def matches(self, source: IPAddress) -> bool:
+        """Whether packets from `source` go by this rule."""
+        return self.source is None or source in self.source
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the kernel would send to one address: by which interface, and in packets of how many bytes at most.
+
+    `mtu` None: as many as the interface takes.
+    """
+
+    interface: str
+    mtu: int | None = None
 
 
 def default_route(via: IPAddress) -> Route:

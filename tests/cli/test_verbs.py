@@ -94,7 +94,7 @@ USAGE = [
     (["check", "--limit", "", SMALLEST], "--limit names no host"),
     (["status", "--limit", "web1", SMALLEST], "no director is among these hosts"),
     (["plan", "--log-file", "/nonexistent/log", SMALLEST], "--log-file: /nonexistent/log: No such file"),
-    (["render", "--host", "wbe1", SMALLEST], "no managed host `wbe1`\n  do: There are: web1, web2, lvs1"),
+    (["render", "--host", "wbe1", SMALLEST], "no host `wbe1`\n  do: There are: web1, web2, lvs1"),
     (["render", "--out", SMALLEST, SMALLEST], "is a file"),
     (["apply", "--serial", "0", SMALLEST], "--serial: `0` is neither a number of hosts nor a percentage"),
     (["apply", "--serial", "101%", SMALLEST], "--serial: `101%` is neither"),
@@ -214,6 +214,18 @@ def test_render_prints_every_host_s_files(run: Callable[..., Done], tmp_path: Pa
     assert "auth_pass ********" in done.out
     only = run("render", "--host", "web2", with_password(tmp_path))
     assert only.out.count("# --- ") == only.out.count("# --- web2:") == 3
+
+
+def test_render_of_a_host_that_is_not_managed(run: Callable[..., Done], tmp_path: Path) -> None:
+    """By its name, what it would get if it were."""
+    inventory = tmp_path / "cluster.yaml"
+    text = Path(SMALLEST).read_text("utf-8")
+    assert "web2: {address: 192.0.2.12}" in text
+    inventory.write_text(text.replace("address: 192.0.2.12}", "address: 192.0.2.12, managed: false}"))
+    assert "# --- web2:" not in run("render", inventory).out
+    one = run("render", "--host", "web2", inventory)
+    assert "# --- web2:/etc/sysctl.d/90-lvsdeploy-" in one.out
+    assert one.out == run("render", "--host", "web2", SMALLEST).out
 
 
 def test_render_writes_a_tree(run: Callable[..., Done], tmp_path: Path) -> None:

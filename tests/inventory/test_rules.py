@@ -717,6 +717,10 @@ RULES = {
         WEB1_AT.format("192.0.2.11, managed: false, ssh: {port: 2222}"),
         WEB1_AT.format("192.0.2.11, managed: false"),
     ),
+    "LVS418": (
+        LOCALNODE.replace("192.0.2.3}", "192.0.2.3, managed: false, ssh: {port: 99}}"),
+        LOCALNODE.replace("192.0.2.3}", "192.0.2.3, managed: true}"),
+    ),
     "LVS350": (
         BY_HAND + service("port: 80, health_check: {type: http, path: /}"),
         BY_HAND + service("port: 80, health_check: none"),

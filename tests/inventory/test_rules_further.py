@@ -17,7 +17,47 @@ SPREAD = "scheduler: sh, scheduler_flags: [sh-port]"
 ELSEWHERE = "sorry_server: {address: 198.51.100.9}"
 DIRECT_SORRY = NAT + service("port: 80, mode: nat, sorry_server: {address: 192.0.2.9, mode: dr}")
 GUE = "mode: tun, tunnel: {type: gue, port: 500}"
+CLASH = "from its RIP it needs another default route than from the VIP"
+ITSELF = """
+directors:
+  lvs1: {address: 192.0.2.2, interface: eth0}
+real_servers:
+  lvs1: {address: 192.0.2.2}
+"""
+ALONE = (
+    ITSELF
+    + """
+nat: {gateway: 10.2.0.1/24, interface: eth1, configure_gateway: true}
+services:
+  a: {vip: 192.0.2.50, port: 80, mode: nat, real_servers: [lvs1]}
+  b: {vip: 192.0.2.50, port: 81, mode: tun, real_servers: [lvs1]}
+"""
+)
 CASES = [
+    ("LVS107", ALONE, []),
+    ("LVS114", ALONE, []),
+    ("LVS134", ALONE, []),
+    ("LVS412", ITSELF.replace("2.2}", "2.2, managed: false}") + service("port: 80", "[lvs1]"), []),
+    (
+        "LVS416",
+        ITSELF.replace("2.2}", "2.2, managed: false, ssh: {port: 99}}") + service("port: 80", "[lvs1]"),
+        [],
+    ),
+    (
+        "LVS114",
+        TWO_ROUTES.replace("true", "false")
+        + service("port: 80, mode: nat")
+        + "  b: {vip: 192.0.2.50, port: 81, real_servers: [web1]}\n"
+        + "  c: {vip: 192.0.2.50, port: 82, mode: tun, real_servers: [web1]}\n",
+        [f"web1 is in DR and NAT and TUN services: {CLASH}"],
+    ),
+    (
+        "LVS114",
+        TWO_ROUTES.replace("true", "false")
+        + service("port: 80, mode: nat")
+        + "  b: {vip: 192.0.2.50, port: 81, mode: nat, real_servers: [web1]}\n",
+        [],
+    ),
     (
         "LVS319",
         BOTH_VIPS.format("persistence_netmask: {ipv4: 255.0.255.0, ipv6: 64}"),

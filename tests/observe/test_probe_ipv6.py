@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from lvsdeploy.observe import Request
-from lvsdeploy.state.network import Route
+from lvsdeploy.state.network import Route, Rule, Way
 from tests.observe.sandbox import needs_namespaces
 
 if TYPE_CHECKING:
@@ -76,3 +76,49 @@ def test_addresses_that_serve_nobody(sandbox: Sandbox) -> None:
     assert {str(address) for address in seen.duplicate} == {"2001:db8::50/64 on eth0"}
     assert "2001:db8:1::1/64 on eth1" in {str(address) for address in seen.tentative}
     assert "2001:db8::50/64 on eth0" not in {str(address) for address in seen.tentative}
+
+
+def test_policy_routing_and_ways(sandbox: Sandbox) -> None:
+    """Which table a packet takes by its source, and how the kernel would send to an address."""
+    sandbox.setup = [
+        *SET_UP,
+        "ip link set far mtu 1400; ip address add 10.2.0.2/24 dev far",
+        "ip route add 10.3.0.0/16 via 10.2.0.1 dev far",
+        "ip route add 10.4.0.0/16 via 192.0.2.9 mtu 1300",
+        "ip route add unreachable 10.5.0.0/16",
+        "ip rule add from 192.0.2.11 lookup 100 priority 99",
+        "ip rule add from 192.0.2.11 lookup main suppress_prefixlength 0 priority 98",
+        "ip rule add from 192.0.2.11 fwmark 7 lookup 101 priority 97",
+        "ip -6 rule add from 2001:db8::/64 lookup 200 priority 50",
+    ]
+    far, near, slow, nowhere, six = map(
+        ip_address, ("10.3.0.1", "198.51.100.1", "10.4.0.1", "10.5.0.1", "2001:db8:9::1")
+    )
+    asked = Request(ways=(nowhere, far, near, slow, six), policy=True)
+    state = sandbox.observe(asked).state
+    assert state.ways == {
+        far: Way("far"),
+        near: Way("eth0"),
+        slow: Way("eth0", 1300 if sandbox.shell != "busybox" else None),  # its ip does not tell
+        six: Way("eth0"),
+    }
+    if sandbox.shell == "busybox":  # its ip does not tell tables apart
+        assert (state.rules, state.tables) == ({}, {})
+        return
+    rip = ip_network("192.0.2.11")
+    assert state.rules[4] == (
+        Rule(None, "local"),
+        Rule(rip, "main", passes_default=True),
+        Rule(rip, "100"),
+        Rule(None, "main"),
+        Rule(None, "default"),
+    )
+    assert state.rules[6][1] == Rule(ip_network("2001:db8::/64"), "200")
+    assert state.tables == {"100": (Route(ip_address("192.0.2.9"), "eth0"),)}
+    assert [str(r) for r in state.defaults_from(ip_address("192.0.2.11"))] == [
+        "default via 192.0.2.9 dev eth0"
+    ]
+    assert [str(r) for r in state.defaults_from(ip_address("192.0.2.50"))] == [
+        "default via 192.0.2.1 dev eth0"
+    ]
+    assert 6 not in sandbox.observe(Request()).state.rules

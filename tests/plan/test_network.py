@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from lvsdeploy.plan.bookkeeping import next_record
 from lvsdeploy.plan.change import Phase
 from lvsdeploy.record import Record, RecordedRoute
-from lvsdeploy.state.network import Route
+from lvsdeploy.state.network import Route, Rule
 from tests.desired import clusters
 from tests.plan.hosts import (
     acting,
@@ -219,6 +219,35 @@ def test_routes_that_are_only_checked(routes: tuple[Route, ...], now: str) -> No
     assert finding.summary == f"{now}, so replies bypass the director (10.2.0.1)"
     assert not plan(context).as_declared
     assert not plan(context).refused
+
+
+RIP, MAIN = Rule(ip_network("10.2.0.21"), "100"), Rule(None, "main")
+
+
+@pytest.mark.parametrize(
+    ("rules", "table", "right"),
+    [
+        ((RIP, MAIN), TO_GATEWAY, True),
+        ((replace(MAIN, passes_default=True), RIP, MAIN), TO_GATEWAY, True),
+        ((Rule(ip_network("10.2.0.0/24"), "100"), MAIN), TO_GATEWAY, True),
+        ((MAIN, RIP), TO_GATEWAY, False),
+        ((RIP, MAIN), replace(PAST_IT, metric=7), False),
+        ((Rule(ip_network("10.2.0.22"), "100"), MAIN), TO_GATEWAY, False),
+        ((replace(RIP, table="101"), MAIN), TO_GATEWAY, False),
+        ((replace(RIP, passes_default=True), MAIN), TO_GATEWAY, False),
+        ((), TO_GATEWAY, False),
+    ],
+)
+def test_rules_that_lead_what_comes_from_the_rip(rules: tuple[Rule, ...], table: Route, right: bool) -> None:  # noqa: FBT001
+    """A real server in DR and NAT needs two default routes. Ours to set is that of the main table alone."""
+    policy = {4: rules} if rules else {}
+    context = changed(db(PAST_IT, managed=False), rules=policy, tables={"100": (table,)})
+    context = replace(context, rips=(ip_address("10.2.0.21"),))
+    said = "the default route is `default via 192.0.2.1 dev eth0`, so replies bypass the director (10.2.0.1)"
+    assert [f.summary for f in plan(context).findings] == ([] if right else [said])
+    assert plan(context).as_declared is right
+    ours = replace(db(PAST_IT), rips=context.rips)
+    assert steps(changed(ours, rules=policy, tables={"100": (table,)})) == ["route_default 10.2.0.1"]
 
 
 def test_reasons_of_a_route() -> None:

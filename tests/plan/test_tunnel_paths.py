@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from lvsdeploy.inventory.model import ForwardingMethod, RealServer, Tunnel, TunnelType
 from lvsdeploy.plan import live
 from lvsdeploy.plan.change import Role
+from lvsdeploy.state.network import Rule, Way
 from tests.desired import clusters
 from tests.plan.hosts import FACTS, converged, on, plan, routes
 from tests.plan.test_live import states
@@ -194,3 +195,71 @@ def test_replies_of_ipv6_go_to_a_director() -> None:
     cluster = tun("2001:db8:1::50/128")
     back = "default via 2001:db8::2 dev eth0 metric 1024 pref medium"
     assert [f.code for f in found(cluster, server_with(cluster, back))] == ["LVS545"]
+
+
+def test_replies_of_dr_go_to_a_director() -> None:
+    cluster = clusters.smallest()
+    seen = states(cluster)
+    seen["web1"] = replace(seen["web1"], routes=routes("default via 192.0.2.2 dev eth0"))
+    (finding,) = found(cluster, seen)
+    assert (finding.code, finding.host, finding.is_error, finding.drift) == ("LVS545", "web1", False, False)
+    assert finding.summary == (
+        "the default route is `default via 192.0.2.2 dev eth0`, and that is lvs1, which drops what comes "
+        "from its own VIP"
+    )
+
+
+def shared(*lines: str, rules: tuple[Rule, ...] = (), table: str = "") -> dict[str, HostState]:
+    """A real server in DR and in NAT; the default route of a table, and rules, beside those of main."""
+    seen = states(clusters.mixed(), lvs1="eth1 10.2.0.2/24", lvs2="eth1 10.2.0.3/24")
+    tables = {"100": routes(table)} if table else {}
+    policy = {4: rules} if rules else {}
+    seen["web2"] = replace(seen["web2"], routes=routes(*lines), tables=tables, rules=policy)
+    return seen
+
+
+ROUTER, GATEWAY = "default via 192.0.2.1 dev eth0", "default via 10.2.0.1 dev eth0"
+LOCAL, ALL = Rule(None, "local"), Rule(None, "main")
+FROM_RIP, FROM_VIP = (Rule(ip_network(ip), "100") for ip in ("192.0.2.12", "192.0.2.50/32"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (shared(ROUTER), False),
+        (shared(GATEWAY), True),
+        (shared(ROUTER, rules=(LOCAL, FROM_RIP, ALL), table=GATEWAY), False),
+        (shared(GATEWAY, rules=(LOCAL, FROM_RIP, ALL), table=ROUTER), True),
+        (shared(GATEWAY, rules=(LOCAL, FROM_VIP, ALL), table=ROUTER), False),
+        (shared(ROUTER, rules=(LOCAL, FROM_VIP, ALL), table=GATEWAY), True),
+        (shared(ROUTER, rules=(replace(ALL, passes_default=True), FROM_VIP), table=GATEWAY), True),
+    ],
+)
+def test_a_shared_real_server(seen: dict[str, HostState], told: bool) -> None:  # noqa: FBT001
+    line = (
+        "web2: LVS545 the default route is `default via 10.2.0.1 dev eth0`, and that is the directors' "
+        "gateway, which drops what comes from its own VIP"
+    )
+    assert lines(clusters.mixed(), seen) == ([line] if told else [])
+
+
+# --- what the kernel says of the way ------------------------------------------------------------------------
+
+
+def test_the_kernel_is_asked_for_the_way() -> None:
+    """A static route leads elsewhere than the default route; and a route may have an MTU of its own."""
+    cluster, rip = tun(), ip_address("10.2.0.11")
+    seen = director_with(cluster, eth0=9000, eth1=1500)
+
+    def told(way: Way) -> list[str]:
+        return lines(cluster, {"lvs1": replace(seen["lvs1"], ways={rip: way})})
+
+    assert lines(cluster, seen) == []
+    assert told(Way("eth0")) == []
+    (line,) = told(Way("eth1"))
+    assert line.startswith("lvs1: LVS543 http: of the MTU of eth1, 1500, ipip to far1 (10.2.0.11) takes 20,")
+    (line,) = told(Way("eth0", 1400))
+    assert line.startswith("lvs1: LVS543 http: of the MTU of eth0, 1400, ipip to far1 (10.2.0.11) takes 20,")
+    assert told(Way("eth0", 1520)) == []
+    assert len(told(Way("eth1", 9000))) == 1, "the interface takes no more"
+    assert told(Way("eth7")) == [], "nobody knows"

@@ -142,27 +142,50 @@ def families(context: Context) -> Iterator[Hit]:
 @rule(
     "LVS114",
     Severity.WARNING,
-    "A real server is in NAT and in DR or TUN services at once, with its default route set to the director.",
-    why="The replies of its DR and TUN services carry the VIP as their source; sent to the director they "
-    "are dropped, since the director holds that address itself (a martian source).",
-    fix="Set configure_gateway to false and route by source on that host, or split the services.",
+    "A real server is in NAT and in DR or TUN services at once.",
+    why="It needs two default routes. Its replies of NAT services come from its RIP, and must go back "
+    "through the director. Those of its DR and TUN services come from the VIP; sent to the director they are "
+    "dropped, since the director holds that address itself (a martian source).",
+    fix="Set configure_gateway to false, let the default route lead to the network's router, and let rules "
+    "lead what comes from the RIP through the gateway; or split the services.",
+    more="""
+The rules, with the real server's own RIP and the gateway of `nat`, in a table that nobody else uses:
+
+    ip route add default via GATEWAY table 100
+    ip rule add from RIP lookup main suppress_prefixlength 0 priority 98
+    ip rule add from RIP lookup 100 priority 99
+
+The first rule lets the real server answer its neighbours directly: of the main table it passes over the
+default route alone. Write them down where the distribution keeps its network's configuration, or they are
+gone after a reboot. `lvsdeploy check` reads them: it tells when NAT's replies bypass the director (LVS512)
+and when those of DR and TUN go there (LVS545).
+""",
     example="""
         nat: {gateway: 10.2.0.1/24, interface: eth1, configure_gateway: true}
         services:
           http: {vip: 192.0.2.50, port: 80, mode: dr, real_servers: [web1]}
           api: {vip: 192.0.2.51, port: 80, mode: nat, real_servers: [web1]}
     """,
+    links=("https://man7.org/linux/man-pages/man8/ip-rule.8.html",),
 )
 def direct_through_gateway(context: Context) -> Iterator[Hit]:
     cluster = context.cluster
-    if not cluster.nat or not cluster.nat.configure_gateway:
+    if not cluster.nat:
         return
+    directors = {director.name for director in cluster.directors}  # to those, what they serve is local
     for real_server in cluster.real_servers:
         own = {part.mode for part in cluster.parts_of(real_server)}
-        if real_server.managed and ForwardingMethod.NAT in own and len(own) > 1:
-            what = " and ".join(sorted(mode.upper() for mode in own))
-            summary = f"{real_server.name} is in {what} services, with its route set to the director"
-            yield Hit(real_server.path, summary)
+        if real_server.name not in directors and ForwardingMethod.NAT in own and len(own) > 1:
+            what = f"{real_server.name} is in {' and '.join(sorted(mode.upper() for mode in own))} services"
+            if cluster.nat.configure_gateway and real_server.managed:
+                yield Hit(real_server.path, f"{what}, with its route set to the director")
+            else:
+                summary = f"{what}: from its RIP it needs another default route than from the VIP"
+                fix = (
+                    "Let rules lead what comes from the RIP through the gateway: `lvsdeploy explain LVS114` "
+                    "has them. Or split the services."
+                )
+                yield Hit(real_server.path, summary, fix=fix)
 
 
 @rule(

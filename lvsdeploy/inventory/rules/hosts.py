@@ -114,7 +114,8 @@ def several_directors(context: Context) -> Iterator[Hit]:
     "A real server is not managed: what it needs is set up by hand.",
     why="lvsdeploy never logs in to it. In DR it needs the VIP on lo and the ARP sysctls, in NAT its "
     "default route through the directors' inside address.",
-    fix="`lvsdeploy render --host NAME` shows what it would get; or remove `managed: false`.",
+    fix="`lvsdeploy render --host NAME` shows what a host like the others would get; or remove "
+    "`managed: false`.",
     example="real_servers:\n  db1: {address: 10.2.0.21, managed: false}",
 )
 def unmanaged(context: Context) -> Iterator[Hit]:
@@ -123,7 +124,7 @@ def unmanaged(context: Context) -> Iterator[Hit]:
         ForwardingMethod.NAT: "its route through the gateway",
         ForwardingMethod.TUN: "its tunnel interface with the VIP",
     }
-    for real_server in context.cluster.real_servers:
+    for real_server in _apart_from_directors(context):
         own = {part.mode for part in context.cluster.parts_of(real_server)}
         if not real_server.managed and own:
             what = " and ".join(needs[mode] for mode in sorted(own))
@@ -168,7 +169,40 @@ def interfaces_in_a_network(context: Context) -> Iterator[Hit]:
     example="real_servers:\n  db1: {address: 10.2.0.21, managed: false, ssh: {port: 2222}}",
 )
 def never_logged_in_to(context: Context) -> Iterator[Hit]:
-    for server in context.cluster.real_servers:
+    for server in _apart_from_directors(context):
         path = (*server.path, "ssh")
         if not server.managed and context.written(*path):
             yield Hit(path, f"{server.name} is never logged in to", key=True)
+
+
+@rule(
+    "LVS418",
+    Severity.WARNING,
+    "A director's entry among the real servers says how it is reached, or that it is not.",
+    why="It is one machine, and a director is always logged in to, as its entry among the directors says: "
+    "nothing looks at `managed` and `ssh` here.",
+    fix="Remove the key; `ssh` belongs to the entry among the directors.",
+    example="""
+        directors:
+          lvs1: {address: 192.0.2.2, interface: eth0}
+        real_servers:
+          lvs1: {address: 192.0.2.2, managed: false}
+    """,
+)
+def directors_are_logged_in_to(context: Context) -> Iterator[Hit]:
+    apart = _apart_from_directors(context)
+    for server in context.cluster.real_servers:
+        if server in apart:
+            continue
+        if not server.managed:
+            summary = f"{server.name} is a director, and logged in to all the same"
+            yield Hit((*server.path, "managed"), summary)
+        if context.written(*server.path, "ssh"):
+            summary = f"{server.name} is a director, and reached as its entry there says"
+            yield Hit((*server.path, "ssh"), summary, key=True)
+
+
+def _apart_from_directors(context: Context) -> list[RealServer]:
+    """The real servers that are machines of their own."""
+    directors = {director.name for director in context.cluster.directors}
+    return [server for server in context.cluster.real_servers if server.name not in directors]

@@ -92,11 +92,12 @@ def _of_all(network: IPv4Network | IPv6Network) -> set[IPAddress]:
 )
 def real_server_behind_gateway(context: Context) -> Iterator[Hit]:
     insides = _insides(context)
+    directors = {director.name for director in context.cluster.directors}  # what they serve is local
     for service in context.cluster.services:
         told: set[IPAddress] = set()
         for part in _by_nat(service):
             address = part.address
-            network = insides.get(address.version)
+            network = insides.get(address.version) if part.real_server not in directors else None
             if network is None or address in network or address in told or address.is_loopback:
                 continue
             told.add(address)

@@ -121,8 +121,9 @@ def clamp_fits(context: Context) -> Iterator[Hit]:
 )
 def direct_would_do(context: Context) -> Iterator[Hit]:
     directors = context.cluster.directors
+    own = {director.name for director in directors}  # to those, what they serve is local
     for service in context.cluster.services:
-        parts = [part for part in _tunnelled(service) if not part.is_sorry_server]
+        parts = [p for p in _tunnelled(service) if not p.is_sorry_server and p.real_server not in own]
         rips = {part.address for part in parts}
         if rips and all(_beside(rip, d.dip_of(rip.version)) for rip in rips for d in directors):
             path = context.said(parts[0], "mode")
