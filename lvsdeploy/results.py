@@ -121,6 +121,12 @@ class DestinationStatus:
     active: int  # connections
     inactive: int
     state: str
+    managed: bool = True  # False: a real server that is never logged in to
+
+    @property
+    def words(self) -> str:
+        """The state, for people."""
+        return self.state if self.managed else f"{self.state} (not managed)"
 
 
 @dataclass(frozen=True)

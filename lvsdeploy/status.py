@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired import KEEPALIVED_UNIT, expected_table, pool_keys, vip_groups
 from lvsdeploy.inventory.model import Engine
 from lvsdeploy.plan import codes, live
+from lvsdeploy.plan.unmanaged import unmanaged
 from lvsdeploy.results import DestinationStatus, DirectorStatus, ServiceStatus, Status
 from lvsdeploy.state.ipvs import canonical
 
@@ -89,6 +90,7 @@ def _services(
         for key in pool_keys(service, pool)
     }
     expected = expected_table(cluster)
+    apart = {server.name for server in unmanaged(cluster)}
     for key in sorted(table.keys() | declared.keys()):
         name, row = declared.get(key, ("", ()))
         names = {(canonical(d.address), d.port): d.real_server for d in row}
@@ -101,7 +103,8 @@ def _services(
             if drain.covers(real_server, name)
         }
         destinations = _destinations(observation, there, expected.get(key), names, words)
-        yield ServiceStatus(name, there, tuple(destinations))
+        shown = (replace(d, managed=d.name not in apart) for d in destinations)
+        yield ServiceStatus(name, there, tuple(shown))
 
 
 def _destinations(

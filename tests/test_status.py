@@ -207,3 +207,14 @@ def test_findings_that_matter_to_a_status() -> None:
     plan = Plan("shop", (HostPlan("lvs1", Role.DIRECTOR, (), (unread, foreign, warning)),), (), (two,))
     result = status_of(SHOP, {"lvs1": seen(SHOP, "lvs1")}, plan, NO_RECORDS)
     assert result.findings == (unread, two)
+
+
+def test_a_real_server_that_is_not_managed_is_shown_as_such() -> None:
+    apart = replace(SHOP, real_servers=(clusters.WEB1, replace(clusters.WEB2, managed=False)))
+    table = {KEY: VirtualService(KEY, "wlc", destinations=(WEB1,))}
+    found = status_of(apart, {"lvs1": seen(apart, "lvs1", virtual_services=table)}, NO_PLAN, NO_RECORDS)
+    (service,) = found.directors[0].services
+    assert [(d.name, d.managed, d.words) for d in service.destinations] == [
+        ("web1", True, "up"),
+        ("web2", False, "missing (not managed)"),
+    ]

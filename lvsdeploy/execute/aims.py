@@ -33,6 +33,7 @@ from lvsdeploy.plan import bookkeeping, codes
 from lvsdeploy.plan.change import HostPlan, Role
 from lvsdeploy.plan.context import NOBODY, Context
 from lvsdeploy.plan.host import plan_host
+from lvsdeploy.plan.unmanaged import unmanaged
 from lvsdeploy.record import (
     KEPT,
     Goal,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 
 MOST_NEIGHBOURS = 64
-"""So many VIPs are asked about, each time a host is read."""
+"""So many VIPs are asked about, and so many real servers that are not managed, each time a host is read."""
 
 MOST_WAYS = 1024
 """And so many real servers in mode tun."""
@@ -179,7 +180,7 @@ class Aim:
             listeners=serves,
             firewall=is_director or (serves and _by_tunnel(cluster)),
             offloads=(declared.interface,) if isinstance(declared, Director) else (),
-            neighbours=tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS],
+            neighbours=(*_vips(cluster), *(_unmanaged(cluster) if is_director else ())),
             ways=_far_servers(cluster) if is_director else (),
             policy=serves and not is_director and any(vip.ip.version == IPV6 for vip in cluster.vips),
             record=manifest_path(cluster.name),
@@ -207,6 +208,15 @@ def _scripts(cluster: Cluster) -> tuple[tuple[str, str], ...]:
     if cluster.engine is not Engine.KEEPALIVED:
         return ()
     return tuple(sorted({(script.path, script.user) for script in scripts_of(cluster)}))
+
+
+def _vips(cluster: Cluster) -> tuple[IPAddress, ...]:
+    return tuple(vip.ip for vip in cluster.vips)[:MOST_NEIGHBOURS]
+
+
+def _unmanaged(cluster: Cluster) -> tuple[IPAddress, ...]:
+    """The RIPs of machines that are looked at from outside alone."""
+    return tuple(rip for server in unmanaged(cluster) for rip in server.rips)[:MOST_NEIGHBOURS]
 
 
 def _far_servers(cluster: Cluster) -> tuple[IPAddress, ...]:

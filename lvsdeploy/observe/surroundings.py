@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 _NEIGHBOUR = re.compile(r"(\S+) dev (\S+) lladdr ([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b")
+_SILENT = re.compile(r"(\S+) dev \S+ .*\bFAILED\b")
 _MAC = re.compile(r"\blink/ether ([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b")
 _MOST = 20_000  # lines of each kind that are looked at
 
@@ -42,7 +43,8 @@ class Listener:
 class Surroundings:
     """`listeners` None: the host could not tell. `macs` are those of its own interfaces, in lower case.
 
-    `neighbours`: the MAC addresses that the host has for addresses that were asked about. `offloads`: by
+    `neighbours`: the MAC addresses that the host has for addresses that were asked about; `silent` are those
+    that it has asked its networks for, and nobody answered. `offloads`: by
     interface, the receive offloads that are on. `firewall`: the lines of `nft list ruleset` or
     `iptables -S`, and which of the two (`nft`, `iptables`, "" when neither was there to ask).
     """
@@ -50,6 +52,7 @@ class Surroundings:
     listeners: frozenset[Listener] | None = None
     macs: frozenset[str] = frozenset()
     neighbours: frozenset[tuple[str, str]] = frozenset()  # (address, MAC)
+    silent: frozenset[str] = frozenset()
     offloads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     firewall: tuple[str, ...] = ()
     firewall_kind: str = ""
@@ -68,15 +71,19 @@ def parse(
     """
     macs: set[str] = set()
     neighbours: set[tuple[str, str]] = set()
+    silent: set[str] = set()
     for line in network:
         if match := _MAC.search(line):
             macs.add(match[1])
         elif match := _NEIGHBOUR.match(line):
             neighbours.add((host_word(match[1]), match[3]))
+        elif match := _SILENT.match(line):
+            silent.add(host_word(match[1]))
     return Surroundings(
         listeners=None if listening is None else _listeners(listening),
         macs=frozenset(macs),
         neighbours=frozenset(neighbours),
+        silent=frozenset(silent),
         offloads=_offloads(offloads),
         firewall=tuple(firewall)[:_MOST],
         firewall_kind=host_word(firewall_kind),

@@ -384,3 +384,12 @@ BACK_THROUGH_DIRECTOR = code(
     fix="Lead the real server's default route through a router that is no director. If it serves in mode "
     "nat, too, let a rule lead what comes from its RIP through the directors' gateway (LVS114).",
 )
+UNMANAGED_DOWN = code(
+    "LVS546",
+    Severity.WARNING,
+    "A real server that is not managed does not serve, as far as the directors see.",
+    why="lvsdeploy never logs in to it, and goes by the directors: a health check keeps it out of the table "
+    "or at weight 0, or nobody has answered where a director asked its network for the address.",
+    fix="Look at the machine: does it run, does the service listen, has it what its mode needs "
+    "(`lvsdeploy render --host NAME` shows that)? It comes back when its health check succeeds.",
+)

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lvsdeploy.inventory.model import IPV4
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -22,6 +24,8 @@ _OTHERS = re.compile(
 )
 """Matches that a packet of another protocol, or the first of a peer, never passes."""
 _PROTOCOL = re.compile(r"\b(?:ip protocol|ip6 nexthdr|meta l4proto) (!= )?(\{[^}]*\}|\S+)")
+_PORTS = re.compile(r"\b(tcp|udp|th) dport (!= )?(\{[^}]*\}|\S+)")
+_NUMBER = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _MOST_JUMPS = 50
 
 
@@ -31,6 +35,7 @@ class Packet:
 
     names: tuple[str, ...]  # such as ("vrrp", "112")
     version: int = 4
+    port: int = 0  # of UDP; 0: a protocol that has none
 
 
 @dataclass
@@ -41,7 +46,12 @@ class _Chain:
 
 
 def refusal(kind: str, lines: Iterable[str], packet: Packet) -> str:
-    """The words of the rule or policy that keeps `packet` out; "" when nothing plainly does."""
+    """The words of the rule or policy that keeps `packet` out; "" when nothing plainly does.
+
+    `iptables -S` is about IPv4 alone.
+    """
+    if kind == "iptables" and packet.version != IPV4:
+        return ""
     chains = _of_iptables(lines) if kind == "iptables" else _of_nft(lines, _FAMILIES[packet.version])
     for (table, name), chain in chains.items():
         if chain.hook != "input":
@@ -79,6 +89,13 @@ def _walk(
 
 def _fits(rule: str, packet: Packet) -> str:
     """Whether the rule is about the packet: `no`, `maybe`, `surely` (it has no match, or this protocol's)."""
+    if packet.port and (ports := _PORTS.search(rule)):
+        inside = _among(ports[3], packet.port)
+        if inside is None:
+            return "maybe"
+        if ports[1] == "tcp" or inside is bool(ports[2]):
+            return "no"
+        rule = _PORTS.sub("", rule)
     if _OTHERS.search(rule):
         return "no"
     named = _PROTOCOL.search(rule)
@@ -89,6 +106,15 @@ def _fits(rule: str, packet: Packet) -> str:
     if not inside:
         return "no"
     return "surely" if _is_bare(_PROTOCOL.sub("", rule)) else "maybe"
+
+
+def _among(ports: str, port: int) -> bool | None:
+    """Whether a port is one of `6080`, `6000-6100`, `{ 53, 6080 }`; None for a set by its name."""
+    found = [_NUMBER.fullmatch(word) for word in ports.strip("{} ").replace(",", " ").split()]
+    ranges = [(int(match[1]), int(match[2] or match[1])) for match in found if match]
+    if len(ranges) < len(found):
+        return None
+    return any(first <= port <= last for first, last in ranges)
 
 
 def _is_bare(rule: str) -> bool:
@@ -154,8 +180,10 @@ def _as_nft(words: list[str]) -> Iterator[str]:
             continue
         if word in ("-p", "--protocol"):
             yield f"meta l4proto {'!= ' if negated else ''}{value}"
-        elif word in ("--dport", "--sport", "--dports", "--sports"):
-            yield "tcp dport"
+        elif word in ("--dport", "--dports"):
+            yield f"th dport {'!= ' if negated else ''}{{{value.replace(':', '-')}}}"
+        elif word in ("--sport", "--sports"):
+            yield "tcp sport"
         elif word in ("--state", "--ctstate"):
             yield f"ct state {value.lower()}"
         elif word == "-i" and value == "lo" and not negated:
@@ -166,6 +194,7 @@ def _as_nft(words: list[str]) -> Iterator[str]:
             "state",
             "tcp",
             "udp",
+            "multiport",
         ):
             yield "match"
         elif word in ("-j", "-g"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lvsdeploy.desired import known_drains, nat_in_use
 from lvsdeploy.inventory.model import Director, Engine, ForwardingMethod
 from lvsdeploy.observe.observation import TABLE
-from lvsdeploy.plan import abilities, codes, scripts, sixth, surroundings, tunnel_paths
+from lvsdeploy.plan import abilities, codes, scripts, sixth, surroundings, tunnel_paths, unmanaged
 from lvsdeploy.plan.change import Role
 from lvsdeploy.state.distributions import distribution_of, is_known
 
@@ -68,6 +68,7 @@ def about_the_cluster(
         *_former_hosts(cluster, records),
         *_drains(cluster, records),
         *surroundings.findings(cluster, around),
+        *unmanaged.findings(cluster, states, records, around),
     )
 
 

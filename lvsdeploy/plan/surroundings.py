@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lvsdeploy.desired import sorry_port
+from lvsdeploy.desired import nat_in_use, sorry_port
 from lvsdeploy.inventory.model import IPV4, Destination, Engine, ForwardingMethod, Protocol, TunnelType
 from lvsdeploy.plan import codes
 from lvsdeploy.plan.firewall import Packet, refusal
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lvsdeploy.diagnostics import Finding
-    from lvsdeploy.inventory.model import Cluster, IPAddress, Pool, Service, Tunnel
+    from lvsdeploy.inventory.model import Cluster, Director, IPAddress, Pool, Service, Tunnel
     from lvsdeploy.observe import Surroundings
 
+_UDP = ("udp", "17")
 _VRRP = ("vrrp", "112", "carp")
 _VIRTUAL_MAC = ("00:00:5e:00:01:", "00:00:5e:00:02:")  # RFC 5798, 7.3
 _SEEN_BY_SS = {Protocol.TCP, Protocol.UDP}
@@ -91,11 +92,15 @@ def _firewalls(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
     """VRRP reaches the directors, and tunnelled packets the real servers."""
     wanted: list[tuple[str, Packet, str]] = []
     if len(cluster.directors) > 1 and cluster.engine is Engine.KEEPALIVED:
-        what = "VRRP (IP protocol 112)"
-        wanted += [(d.name, Packet(_VRRP, d.dip.version), what) for d in cluster.directors]
+        over = {4: "VRRP (IP protocol 112)", 6: "VRRP (IP protocol 112) over IPv6"}
+        wanted += [
+            (director.name, Packet(_VRRP, version), over[version])
+            for director in cluster.directors
+            for version in _advertised(cluster, director)
+        ]
     for service, pool, destination in _destinations(cluster):
         tunnel = service.tunnel_of(destination)
-        if service.mode_of(destination) is ForwardingMethod.TUN and tunnel.type is not TunnelType.GUE:
+        if service.mode_of(destination) is ForwardingMethod.TUN:
             packet, what = _tunnelled(tunnel, pool, destination)
             wanted.append((destination.real_server, packet, what))
     for host, packet, what in dict.fromkeys(wanted):
@@ -106,9 +111,21 @@ def _firewalls(cluster: Cluster, seen: Mapping[str, Surroundings]) -> Iterator[F
             yield codes.FIREWALL.finding(f"the firewall drops {what}: {words[:150]}", host=host)
 
 
+def _advertised(cluster: Cluster, director: Director) -> list[int]:
+    """The families that directors tell each other in who is MASTER: those of the VIPs and gateways."""
+    moving: set[int] = {vip.ip.version for vip in cluster.vips}
+    if (nat := nat_in_use(cluster)) is not None:
+        moving |= {gateway.version for gateway in nat.gateways}
+    found = sorted(version for version in moving if director.dip_of(version) is not None)
+    return found or [director.dip.version]
+
+
 def _tunnelled(tunnel: Tunnel, pool: Pool, destination: Destination) -> tuple[Packet, str]:
     """What arrives at a real server in a tunnel: the outer protocol."""
     outer = destination.address.version
+    if tunnel.type is TunnelType.GUE:
+        port = tunnel.port
+        return Packet(_UDP, outer, port), f"GUE (UDP port {port})"
     if tunnel.type is TunnelType.GRE:
         return Packet(("gre", "47"), outer), "GRE (IP protocol 47)"
     if pool.version == IPV4:

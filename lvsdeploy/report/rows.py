@@ -69,7 +69,7 @@ def _(result: Status) -> Iterator[Row]:
         lines = [
             f"{service.service.key} {service.service.scheduler}: "
             + ", ".join(
-                f"{d.name or d.address} weight {d.weight} {d.state} ({d.active} active)"
+                f"{d.name or d.address} weight {d.weight} {d.words} ({d.active} active)"
                 for d in service.destinations
             )
             for service in director.services

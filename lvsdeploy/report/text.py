@@ -349,7 +349,7 @@ def _director(director: DirectorStatus) -> Iterator[RenderableType]:
                 destination.address,
                 destination.forwarding,
                 *map(str, (destination.weight, destination.active, destination.inactive)),
-                destination.state,
+                destination.words,
             )
             rows.append(tuple(map(printable, (*first, *row))))
             first = ("", "", "")
@@ -384,7 +384,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[Text]:
             else cell + " " * (width - cell_len(cell))
             for name, cell, width in zip(_COLUMNS[:-1], row, widths, strict=False)
         )
-        state = "bold" if number == 0 else "green" if row[-1] == "up" else "red"
+        state = "bold" if number == 0 else "green" if row[-1].partition(" (")[0] == "up" else "red"
         text = Text(line, "bold" if number == 0 else "")
         text.append(f"  {row[-1]}", state)
         text.rstrip()

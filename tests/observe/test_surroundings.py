@@ -56,6 +56,7 @@ def test_neighbours_and_own_addresses() -> None:
     ]
     seen = parse(None, lines, [], "", [])
     assert seen.macs == {"52:54:00:00:00:02"}
+    assert seen.silent == {"192.0.2.51"}
     assert seen.neighbours == {("192.0.2.50", "52:54:00:00:00:11"), ("2001:db8::50", "52:54:00:00:00:12")}
 
 

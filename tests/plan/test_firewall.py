@@ -121,6 +121,56 @@ def test_iptables(rule: str, *, refused: bool) -> None:
     assert bool(refusal("iptables", [*IPTABLES.splitlines(), rule], VRRP)) is refused
 
 
+GUE = Packet(("udp", "17"), port=6080)
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("", True),
+        ("udp dport 6080 accept", False),
+        ("udp dport { 53, 6000-6100 } accept", False),
+        ("udp dport { 53, 6081 } accept", True),
+        ("tcp dport 6080 accept", True),
+        ("th dport 6080 accept", False),
+        ("udp dport != 53 accept", False),
+        ("udp dport != 6080 accept", True),
+        ("udp dport @tunnels accept", False),
+        ("meta l4proto udp accept", False),
+        ("ip saddr 192.0.2.2 udp dport 6080 accept", False),
+        ("ip protocol 112 accept", True),
+    ],
+)
+def test_a_port_of_udp(rule: str, *, refused: bool) -> None:
+    assert bool(refusal("nft", nft(*USUAL, *([rule] if rule else [])), GUE)) is refused
+
+
+def test_a_rule_that_drops_a_port_of_udp() -> None:
+    assert "udp dport 6080 drop" in refusal("nft", nft("udp dport 6080 drop", policy="accept"), GUE)
+    assert refusal("nft", nft("udp dport 6081 drop", policy="accept"), GUE) == ""
+    assert refusal("nft", nft("ip saddr 192.0.2.9 udp dport 6080 drop", policy="accept"), GUE) == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("-A own -p udp -m udp --dport 6080 -j ACCEPT", False),
+        ("-A own -p udp -m udp --dport 53 -j ACCEPT", True),
+        ("-A own -p udp -m multiport --dports 53,6000:6100 -j ACCEPT", False),
+        ("-A own -p tcp -m tcp --dport 6080 -j ACCEPT", True),
+        ("-A own -p udp -m udp --sport 6080 -j ACCEPT", True),
+        ("-A own -p udp -m udp ! --dport 53 -j ACCEPT", False),
+    ],
+)
+def test_a_port_of_udp_by_iptables(rule: str, *, refused: bool) -> None:
+    assert bool(refusal("iptables", [*IPTABLES.splitlines(), rule], GUE)) is refused
+
+
+def test_iptables_says_nothing_of_ipv6() -> None:
+    assert refusal("iptables", IPTABLES.splitlines(), VRRP) != ""
+    assert refusal("iptables", IPTABLES.splitlines(), Packet(("vrrp", "112"), 6)) == ""
+
+
 @pytest.mark.parametrize("kind", ["nft", "iptables"])
 @pytest.mark.parametrize(
     "text", ["", "}", "table", "table inet", "chain x {", "-P", "-A", "-A INPUT -j", "\x00"]

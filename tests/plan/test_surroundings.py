@@ -87,6 +87,27 @@ def test_the_directors_must_hear_vrrp() -> None:
     assert told(CLUSTER, lvs2=replace(walled, firewall=tuple(nft(*USUAL, "ip protocol 112 accept")))) == []
 
 
+def test_vrrp_of_both_families_is_to_be_heard() -> None:
+    both = clusters.active_active()
+    service = clusters.service("six", {clusters.WEB6: 1}, vip=clusters.vip("2001:db8::50/128"))
+    dual = clusters.cluster(
+        *both.services,
+        service,
+        directors=(clusters.BOTH1, clusters.BOTH2),
+        real_servers=(clusters.WEB1, clusters.WEB2, clusters.WEB6),
+    )
+    four = Surroundings(firewall=tuple(nft(*USUAL, "ip protocol 112 accept")), firewall_kind="nft")
+    walled = replace(four, firewall=tuple(nft(*USUAL)))
+    words = "VRRP (IP protocol 112)"
+    said = [line.partition(" drops ")[2].partition(": ")[0] for line in told(dual, lvs2=walled)]
+    assert said == [words, f"{words} over IPv6"]
+    assert told(dual, lvs2=four) == [], "nft's table is one for both"
+    six = Surroundings(firewall=tuple(nft(*USUAL, family="ip6")), firewall_kind="nft")
+    (line,) = told(dual, lvs2=six)
+    assert line.startswith("LVS556 lvs2: the firewall drops VRRP (IP protocol 112) over IPv6: chain input of")
+    assert told(both, lvs2=six) == [], "no VIP of IPv6"
+
+
 @pytest.mark.parametrize(
     ("kind", "rule", "words"),
     [
@@ -94,7 +115,9 @@ def test_the_directors_must_hear_vrrp() -> None:
         (TunnelType.GRE, "ip protocol 4 accept", "GRE (IP protocol 47)"),
         (TunnelType.IPIP, "ip protocol 4 accept", ""),
         (TunnelType.GRE, "ip protocol 47 accept", ""),
-        (TunnelType.GUE, "ip protocol 47 accept", ""),
+        (TunnelType.GUE, "ip protocol 47 accept", "GUE (UDP port 6080)"),
+        (TunnelType.GUE, "udp dport 6081 accept", "GUE (UDP port 6080)"),
+        (TunnelType.GUE, "udp dport 6080 accept", ""),
     ],
 )
 def test_real_servers_must_let_tunnels_in(kind: TunnelType, rule: str, words: str) -> None:

@@ -38,7 +38,7 @@ FINDING = {"code", "severity", "summary", "why", "fix", "place", "host", "drift"
 FAILURE = {"host", "message", "hint", "detail", "exit_code"}
 DIRECTOR = {"name", "role", "holds", "services"}
 SERVICE = {"name", "service", "destinations"}
-DESTINATION = {"name", "address", "forwarding", "weight", "active", "inactive", "state"}
+DESTINATION = {"name", "address", "forwarding", "weight", "active", "inactive", "state", "managed"}
 TABLE = {"virtual_service", "scheduler", "scheduler_flags", "persistence", "netmask", "one_packet", "engine"}
 SHAPES = [
     {"file", "cluster", "findings"},

@@ -113,7 +113,8 @@ def several_directors(context: Context) -> Iterator[Hit]:
     Severity.NOTE,
     "A real server is not managed: what it needs is set up by hand.",
     why="lvsdeploy never logs in to it. In DR it needs the VIP on lo and the ARP sysctls, in NAT its "
-    "default route through the directors' inside address.",
+    "default route through the directors' inside address. `check` tells what the directors find out about it "
+    "(LVS546).",
     fix="`lvsdeploy render --host NAME` shows what a host like the others would get; or remove "
     "`managed: false`.",
     example="real_servers:\n  db1: {address: 10.2.0.21, managed: false}",
