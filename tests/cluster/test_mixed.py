@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the lab makes namespaces and needs root"),
 ]
 
-VIP, NAT_VIP, GATEWAY = "192.0.2.50", "192.0.2.51", "10.2.0.1"
+VIP, NAT_VIP, APP_VIP, GATEWAY = "192.0.2.50", "192.0.2.51", "192.0.2.52", "10.2.0.1"
 DECLARED: dict[str, Any] = {
     "version": 1,
     "cluster": "shop",
@@ -41,6 +41,7 @@ DECLARED: dict[str, Any] = {
         "web3": {"address": "192.0.2.13"},
         "db1": {"address": "10.2.0.21"},
         "db2": {"address": "10.2.0.22"},
+        "box": {"address": "10.2.0.23", "managed": False},
     },
     "services": {
         "http": {
@@ -58,6 +59,14 @@ DECLARED: dict[str, Any] = {
             "scheduler": "rr",
             "real_servers": [{"name": "db1", "port": 8080}, {"name": "db2", "port": 8080}],
         },
+        "app": {
+            "vip": APP_VIP,
+            "port": 80,
+            "mode": "nat",
+            "scheduler": "rr",
+            "health_check": {"type": "tcp", "interval": 2, "timeout": 2},
+            "real_servers": [{"name": "db1", "port": 8080}, {"name": "box", "port": 8080}],
+        },
     },
 }
 PASSWORD = "s3cretpw"  # noqa: S105 — of this test's own VRRP
@@ -70,8 +79,10 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     init, user = request.param
     folder = tmp_path_factory.mktemp("lab")
     (folder / "vrrp-password").write_text(PASSWORD)
-    serve = {"web1": [80], "web2": [80], "web3": [80], "db1": [8080], "db2": [8080]}
+    serve = {"web1": [80], "web2": [80], "web3": [80], "db1": [8080], "db2": [8080], "box": [8080]}
     with living(folder, DECLARED, init, user=user, serve=serve) as cluster:
+        cluster.sh("box", f"ip route replace default via {GATEWAY}")  # nobody else does it
+        cluster.sh("box", "iptables -I INPUT -p tcp --dport 22")  # counts who comes to log in
         yield cluster
 
 
@@ -175,6 +186,48 @@ def test_status_tells_who_is_master_and_what_is_balanced(cluster: Living) -> Non
     assert re.search(r"lvs1: MASTER, holds .*192\.0\.2\.50.*10\.2\.0\.1", said)
     assert "lvs2: BACKUP" in said
     assert re.search(r"http\s+tcp 192\.0\.2\.50:80\s+wrr\s+web1\s+192\.0\.2\.11:80\s+DR\s+1", said)
+
+
+# --- a real server that is not managed ---------------------------------------------------------------------
+
+
+def test_a_real_server_that_is_not_managed_gets_its_share_and_no_login(cluster: Living) -> None:
+    before = cluster.picture("box")
+    assert cluster.requests("client", f"http://{APP_VIP}/", 8) == Counter(db1=4, box=4)
+    assert "Nothing to do" in cluster.run("apply")
+    assert cluster.drift() == []
+    assert re.search(r"box\s+10\.2\.0\.23:8080\s.* up \(not managed\)", cluster.run("status"))
+    counted = cluster.sh("box", "iptables -nvxL INPUT").splitlines()
+    (row,) = (line.split() for line in counted if "dpt:22" in line)
+    assert row[0] == "0", "nobody came to log in"
+    assert "/var/lib/lvsdeploy" not in " ".join(before)
+    assert "lvsdeploy" not in cluster.sh("box", "ls /etc /etc/init.d /etc/sysctl.d /var/lib")
+
+
+def test_a_real_server_that_is_not_managed_is_told_of_when_it_is_down(cluster: Living) -> None:
+    cluster.sh("box", "iptables -I INPUT -p tcp --dport 8080 -j REJECT --reject-with tcp-reset")
+    for director in ("lvs1", "lvs2"):
+        cluster.wait(
+            "it leaves the table",
+            lambda d=director: "10.2.0.23" not in cluster.sh(d, "ipvsadm -Sn"),
+            seconds=40,
+        )
+    said = cluster.run("check")
+    line = "warning[LVS546]: box (10.2.0.23), which is not managed: gets no clients of app"
+    assert f"lvs1, lvs2: {line}" in said
+    assert re.search(r"box\s.*down: its health check fails \(not managed\)", cluster.run("status"))
+    assert cluster.drift() == []
+    cluster.sh("box", "iptables -D INPUT -p tcp --dport 8080 -j REJECT --reject-with tcp-reset")
+    # Without its link, nobody answers at its address.
+    cluster.sh("box", "ip link set eth0 down")
+    silent = f"{line}; nobody answers at 10.2.0.23"
+    cluster.wait("the neighbour is missed", lambda: silent in cluster.run("check"), seconds=60)
+    cluster.sh("box", f"ip link set eth0 up; ip route replace default via {GATEWAY}")
+    for director in ("lvs1", "lvs2"):
+        cluster.wait(
+            "it is back", lambda d=director: "10.2.0.23:8080" in cluster.sh(d, "ipvsadm -Sn"), seconds=60
+        )
+    assert "LVS546" not in cluster.run("check")
 
 
 # --- drift: each injected by hand, found, named, mended, and nothing else touched -------------------------
@@ -336,3 +389,42 @@ def test_after_a_reboot_each_host_is_as_declared_without_lvsdeploy(cluster: Livi
     )
     assert cluster.requests("client", f"http://{VIP}/", 8) == Counter(web1=2, web2=2, web3=4)
     assert cluster.answering_macs("client", VIP) == {cluster.mac("lvs1")}
+
+
+# --- one real server in NAT and in DR ----------------------------------------------------------------------
+
+ROUTER = "10.2.0.253"
+BOTH_VIP = "192.0.2.53"
+RULES = f"""
+ip route replace default via {ROUTER}
+ip route replace default via {GATEWAY} table 100
+ip rule add from 10.2.0.21 lookup main suppress_prefixlength 0 priority 98
+ip rule add from 10.2.0.21 lookup 100 priority 99
+"""
+
+
+def test_a_real_server_serves_in_nat_and_in_dr_with_rules_by_source(cluster: Living) -> None:
+    direct = {"vip": BOTH_VIP, "port": 8080, "mode": "dr", "scheduler": "rr", "real_servers": ["db1", "db2"]}
+    path = cluster.variant("both", {"nat": {"configure_gateway": False}, "services": {"direct": direct}})
+    cluster.run("apply", code=None, inventory=path)
+    for server in ("db1", "db2"):
+        cluster.sh(server, f"ip route replace default via {GATEWAY}")
+    said = cluster.run("check", inventory=path)
+    wrong = f"the default route is `default via {GATEWAY} dev eth0`, and that is lvs1, which drops what comes"
+    assert f"db1, db2: warning[LVS545]: {wrong} from its own VIP" in said
+    assert cluster.requests("remote", f"http://{BOTH_VIP}:8080/", 2) == Counter({"": 2})
+    for server in ("db1", "db2"):
+        cluster.sh(server, f"ip route replace default via {ROUTER}")
+    assert sorted(cluster.drift(inventory=path)) == ["db1: LVS512", "db2: LVS512"]
+    assert cluster.requests("remote", f"http://{NAT_VIP}/", 2) == Counter({"": 2})
+    for server, rip in (("db1", "10.2.0.21"), ("db2", "10.2.0.22")):
+        cluster.sh(server, RULES.replace("10.2.0.21", rip))
+    assert cluster.drift(inventory=path) == []
+    assert "Nothing to do" in cluster.run("apply", inventory=path)
+    said = cluster.run("check", inventory=path)
+    assert "LVS545" not in said
+    for client in ("client", "remote"):
+        assert cluster.requests(client, f"http://{BOTH_VIP}:8080/", 4) == Counter(db1=2, db2=2)
+        assert cluster.requests(client, f"http://{NAT_VIP}/", 4) == Counter(db1=2, db2=2)
+    cluster.sh("db1", "ip rule del priority 99")
+    assert cluster.drift(inventory=path) == ["db1: LVS512"]
