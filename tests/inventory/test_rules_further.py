@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.inventory.shown import findings_of
-from tests.inventory.test_rules import BOTH_VIPS, GROUPS, LOCALNODE, NAT, ONE, SIX, inventory, service
+from tests.inventory.test_rules import (
+    BOTH_VIPS,
+    BY_HAND,
+    GROUPS,
+    LOCALNODE,
+    NAT,
+    ONE,
+    SIX,
+    inventory,
+    service,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +43,8 @@ services:
   b: {vip: 192.0.2.50, port: 81, mode: tun, real_servers: [lvs1]}
 """
 )
+NAMED = service("port: 80").replace("192.0.2.50", "public")
+ON_LO = "vips: {public: {address: 192.0.2.50, interface: lo}}\n" + NAMED
 CASES = [
     ("LVS107", ALONE, []),
     ("LVS114", ALONE, []),
@@ -277,6 +289,35 @@ CASES = [
     ("LVS385", service("port: 80, health_check: https"), ["'http' is checked by https on port 80"]),
     ("LVS385", service("port: 443, health_check: https"), []),
     ("LVS415", NAT.replace("eth1", "lo"), ["lo is in no network, and the real servers are in one"]),
+    ("LVS415", ON_LO, ["the VIP 192.0.2.50 is on lo, where VRRP can tell nobody of it"]),
+    ("LVS415", ON_LO + "engine: ipvsadm\n", []),
+    (
+        "LVS415",
+        "vrrp: {sync_daemon: {interface: lo}}\n",
+        ["the sync daemon is on lo, which leads to no other director"],
+    ),
+    ("LVS231", ON_LO + "engine: ipvsadm\n", []),
+    (
+        "LVS231",
+        ON_LO.replace("192.0.2.50", "192.0.2.50/24") + "engine: ipvsadm\n",
+        ["on lo the director would take all of 192.0.2.0/24 for itself"],
+    ),
+    (
+        "LVS231",
+        'vips: {public: {address: "2001:db8::50/15"}}\n' + NAMED,
+        ["/15 of the VIP 2001:db8::50 is no network of a site"],
+    ),
+    ("LVS231", 'vips: {public: {address: "2001:db8::50/16"}}\n' + NAMED, []),
+    ("LVS115", BY_HAND + service("port: 80, " + ELSEWHERE), []),
+    ("LVS337", BY_HAND + service("port: 80, quorum: 2, " + ELSEWHERE), []),
+    ("LVS338", BY_HAND + service("port: 80, virtualhost: a.example"), []),
+    (
+        "LVS351",
+        BY_HAND + service("port: 80, " + ELSEWHERE),
+        ["'http' has a sorry server, and nobody puts it in"],
+    ),
+    ("LVS353", BY_HAND.replace("eth0", "eth0, priority: 9"), ["lvs1 has a priority, and nobody speaks VRRP"]),
+    ("LVS353", BY_HAND, []),
 ]
 
 
@@ -287,3 +328,37 @@ def test_says(code: str, sections: str, said: list[str], tmp_path: Path) -> None
     found = findings_of(path)
     assert [finding.summary for finding in found if finding.code == code] == said
     assert not [finding for finding in found if finding.code.startswith("LVS0")]
+
+
+@pytest.mark.parametrize(
+    ("code", "sections", "fix", "by_hand"),
+    [
+        ("LVS406", BY_HAND, "Add a second director; VRRP then moves the VIPs.", "Use `engine: keepalived`"),
+        (
+            "LVS316",
+            service("port: 80", "[web1]"),
+            "Add a real server, or a sorry server.",
+            "Add a real server.",
+        ),
+    ],
+)
+def test_nothing_is_advised_that_the_engine_refuses(
+    code: str, sections: str, fix: str, by_hand: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "inventory.yaml"
+    for engine, said in (("keepalived", fix), ("ipvsadm", by_hand)):
+        text = sections.replace("engine: ipvsadm\n", "") + f"engine: {engine}\n"
+        path.write_text(inventory(text), encoding="utf-8")
+        (finding,) = [finding for finding in findings_of(path) if finding.code == code]
+        assert finding.fix.startswith(said)
+        assert (finding.fix == fix) is (engine == "keepalived")
+
+
+def test_a_sync_group_that_is_none(tmp_path: Path) -> None:
+    """What to do is about groups, and not about VIPs."""
+    path = tmp_path / "inventory.yaml"
+    path.write_text(inventory("vrrp: {sync_daemon: {interface: eth0, group: 192.0.2.9}}\n"), encoding="utf-8")
+    (finding,) = [finding for finding in findings_of(path) if finding.is_error]
+    assert (finding.code, finding.summary) == ("LVS020", "'192.0.2.9' is not a multicast group")
+    assert "by multicast" in finding.why
+    assert "224.0.0.0/4" in finding.fix
