@@ -54,6 +54,11 @@ _OURS = {
     "use_vmac": "vmac",
 }
 """Words of keepalived and of other load balancers, and the inventory's own."""
+_PROGRAMS = frozenset({"quorum_up", "quorum_down", "notify_up", "notify_down"})
+_TIMES = frozenset(
+    {"interval", "timeout", "retry_delay", "warmup", "advert_interval", "preempt_delay", "persistence"}
+)
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600}
 _OF_CHECKS = frozenset({"interval", "timeout", "retries", "retry_delay", "warmup"})
 _OF_REAL_SERVERS = frozenset({"upper", "lower", "notify_up", "notify_down"})
 
@@ -91,8 +96,25 @@ def form(path: KeyPath, value: Any) -> str:  # noqa: PLR0911 - a table of slips
         return "A real server has one check; `{type: script, path: ...}` may ask several things."
     if key in {"real_servers", "scheduler_flags", "protocols"} and text:
         return f'Write a list: `{key}: ["{_shown(text)}"]`.'
+    time = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(ms|s|m|min|h)", text)
+    if time and key in _TIMES:
+        return f"Write a number of seconds: `{key}: {float(time[1]) * _UNITS[time[2]]:g}`."
     if key == "http_version" and isinstance(value, float):
         return f'Put it in quotes: `http_version: "{value}"`.'
+    return ""
+
+
+def spelling(path: KeyPath, text: str) -> str:
+    """How to write a text that is not of the form that its key has."""
+    key = path[-1] if path else ""
+    if text[:2].lower() == "0x":
+        return "Leave out the 0x."
+    if key in _PROGRAMS and re.fullmatch(r"/\S+( .*)", text):
+        return f"With arguments it is `{key}: {{path: {_shown(text.partition(' ')[0])}, arguments: [...]}}`."
+    if key == "path" and "health_check" in path and re.fullmatch(r"/\S+( .*)", text):
+        return "The arguments of a script have a key of their own: `arguments: [...]`."
+    if "status" in path and re.fullmatch(r"[1-5]xx", text.lower()):
+        return f'Write "{text[0]}00-{text[0]}99".'
     return ""
 
 

@@ -54,10 +54,11 @@ class _Stop(Exception):
 def refused(pattern: str, options: tuple[str, ...] = ()) -> BadPattern | None:
     """What PCRE2 has against a pattern; None for nothing that is certain.
 
-    `options` are those of keepalived's `regex_options`. What switches comments on or runs callouts is left to
-    PCRE2 itself.
+    `options` are those of `regex_options`. What switches comments on, runs callouts or has a grammar
+    of its own (`(?[ ])`, `(*scs:(+1) )`, since PCRE2 10.45) is left to PCRE2 itself.
     """
-    if "extended" in options or "(?C" in pattern or re.search(r"\(\?\^?[a-wyzA-Z-]*x", pattern):
+    own_grammar = any(start in pattern for start in ("(?C", "(?[", "(*sc"))
+    if own_grammar or "extended" in options or re.search(r"\(\?\^?[a-wyzA-Z-]*x", pattern):
         return None
     try:
         _Scanner(pattern, empty_class="allow_empty_class" in options).scan()

@@ -273,7 +273,7 @@ def _value(  # noqa: PLR0911 - a table of the schema's keywords
         return codes.OUT_OF_RANGE, f"{what} holds too many: at most {wanted} belong here", ""
     if rule in {"minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength"}:
         return codes.OUT_OF_RANGE, f"{what} must be {noun or 'in range'}, not {shown}", ""
-    fix = "Leave out the 0x." if not secret and isinstance(value, str) and value[:2].lower() == "0x" else ""
+    fix = hints.spelling(path, value) if isinstance(value, str) and not secret else ""
     return codes.MALFORMED, f"{what} must be {noun or 'of another form'}, not {shown}", fix
 
 

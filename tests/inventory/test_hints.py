@@ -45,6 +45,23 @@ def errors(sections: str, folder: Path) -> list[tuple[str, str, str]]:
         ("port: 80, scheduler_flags: sh-port", "LVS014", 'Write a list: `scheduler_flags: ["sh-port"]`.'),
         ("port: 80, health_check: {type: udp, payload: '0x00ff'}", "LVS017", "Leave out the 0x."),
         ("port: 80, health_check: {type: udp, payload: '00ff'}", "LVS017", "Use the form that is named."),
+        (
+            "port: 80, health_check: {type: tcp, interval: 200ms}",
+            "LVS014",
+            "Write a number of seconds: `interval: 0.2`.",
+        ),
+        ("port: 80, persistence: 5 min", "LVS014", "Write a number of seconds: `persistence: 300`."),
+        ("port: 80, health_check: {type: http, status: 2xx}", "LVS017", 'Write "200-299".'),
+        (
+            "port: 80, quorum_up: /usr/bin/announce up",
+            "LVS017",
+            "With arguments it is `quorum_up: {path: /usr/bin/announce, arguments: [...]}`.",
+        ),
+        (
+            "port: 80, health_check: {type: script, path: /usr/bin/probe -x}",
+            "LVS017",
+            "The arguments of a script have a key of their own: `arguments: [...]`.",
+        ),
         ("port: 80, uthreshold: 5", "LVS012", REAL_SERVER),
         ("port: 80, upper: 5", "LVS012", REAL_SERVER),
         ("port: 80, delay_loop: 5", "LVS012", CHECK),

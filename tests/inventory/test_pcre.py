@@ -109,4 +109,6 @@ def test_options_and_what_is_left_to_pcre2() -> None:
     assert refused("a # (", ("extended", "caseless")) is None
     assert refused("(?x)a # (") is None
     assert refused('(?C"*(")a') is None
+    assert refused("(?[ [a-z] - [e] ])") is None
+    assert refused("(a)(*scs:(+1)b)") is None
     assert refused("a # (", ("caseless",)) is not None
