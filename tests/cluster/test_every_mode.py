@@ -1,7 +1,8 @@
 """Every forwarding method, in both address families, by both engines: applied, balanced, and as declared.
 
 One director; real servers beside it (DR), inside (NAT) and behind a router (TUN, of each type, and of one
-family in the other). The cluster is set up with keepalived, then turned over to ipvsadm alone.
+family in the other), also all of them in one pool, by marks, and as each other's sorry servers. The cluster
+is set up with keepalived, then turned over to ipvsadm alone.
 """
 
 from __future__ import annotations
@@ -46,7 +47,62 @@ SERVICES: dict[str, dict[str, Any]] = {
     # One family in the other: packets go to a RIP of the other one, answers go by the own.
     "six-in-four": {"vip": "2001:db8::56", "mode": "tun", "real_servers": ["only4"]},
     "four-in-six": {"vip": "192.0.2.57", "mode": "tun", "real_servers": ["only6"]},
+    "every-way": {
+        "vips": both(58),
+        "mode": "dr",
+        "real_servers": [
+            "web1",
+            {"name": "far1", "mode": "tun", "tunnel": {"type": "gre"}},
+            {"name": "far2", "mode": "tun"},
+            {"name": "db1", "mode": "nat", "port": 8080},
+        ],
+    },
+    # web1 and web2 serve in DR, too.
+    "near-by-tunnel": {"vips": both(59), "mode": "tun", "real_servers": NEAR},
+    "marked-far": {"vips": both(60), "ports": [80, 81], "fwmark": 8, "mode": "tun", "real_servers": FAR},
+    "marked-inside": {
+        "vips": both(61),
+        "ports": [80, 81],
+        "fwmark": 9,
+        "mode": "nat",
+        "real_servers": [{"name": name, "port": 8080} for name in INSIDE],
+    },
 }
+KEPT: dict[str, dict[str, Any]] = {
+    "kept": {
+        "vip": "2001:db8::62",
+        "ports": [80, 81],
+        "fwmark": 10,
+        "mode": "dr",
+        "persistence": 60,
+        "persistence_netmask": 64,
+        "real_servers": NEAR,
+    },
+}
+SPARE: dict[str, dict[str, Any]] = {
+    "spare-far": {
+        "vips": both(63),
+        "port": 82,
+        "mode": "dr",
+        "real_servers": ["web1"],
+        "sorry_server": {"address": "10.9.0.32", "mode": "tun"},
+    },
+    "spare-inside": {
+        "vip": "192.0.2.64",
+        "port": 82,
+        "mode": "dr",
+        "real_servers": ["web1"],
+        "sorry_server": {"address": "10.2.0.22", "port": 8080, "mode": "nat"},
+    },
+    "spare-near": {
+        "vip": "192.0.2.65",
+        "port": 83,
+        "mode": "nat",
+        "real_servers": [{"name": "db1", "port": 8083}],
+        "sorry_server": {"address": "192.0.2.12", "mode": "dr"},
+    },
+}
+ALL = {**SERVICES, **KEPT, **SPARE}
 DECLARED: dict[str, Any] = {
     "version": 1,
     "cluster": "shop",
@@ -70,12 +126,12 @@ DECLARED: dict[str, Any] = {
     "defaults": {"scheduler": "rr"},
     "services": {
         name: {**({} if "ports" in service else {"port": 80}), "health_check": CHECK, **service}
-        for name, service in SERVICES.items()
+        for name, service in ALL.items()
     },
 }
 WITHOUT_DAEMON = {
     "engine": "ipvsadm",
-    "services": {name: {"health_check": None} for name in SERVICES},
+    "services": {name: {"health_check": None, "sorry_server": None} for name in ALL},
 }
 
 
@@ -83,9 +139,13 @@ WITHOUT_DAEMON = {
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     folder = tmp_path_factory.mktemp("lab")
     serve = {
-        **{name: [80, 81] for name in NEAR},
-        **{name: [8080] for name in INSIDE},
-        **{name: [80] for name in (*FAR, "only4", "only6")},
+        "web1": [80, 81, 82],
+        "web2": [80, 81, 83],
+        "db1": [8080, 8083],
+        "db2": [8080],
+        "far1": [80, 81],
+        "far2": [80, 81, 82],
+        **{name: [80] for name in ("only4", "only6")},
     }
     with living(folder, DECLARED, Init.SSHD, serve=serve) as cluster:
         yield cluster
@@ -105,7 +165,7 @@ def engine(request: pytest.FixtureRequest, cluster: Living) -> str:
 TABLE = sum(
     # virtual services, each with its destinations
     len(service.get("vips", [0])) * (1 + len(service["real_servers"]))
-    for service in SERVICES.values()
+    for service in ALL.values()
 )
 EVERY = [
     (name, vip, port)
@@ -115,12 +175,55 @@ EVERY = [
 ]
 
 
+VIPS = [vip for service in ALL.values() for vip in service.get("vips", [service.get("vip")])]
+
+
 @pytest.mark.parametrize(("name", "vip", "port"), EVERY, ids=[f"{n}-{v}-{p}" for n, v, p in EVERY])
 @pytest.mark.parametrize("client", ["client", "remote"])
 def test_balanced(cluster: Living, engine: str, client: str, name: str, vip: str, port: int) -> None:
     names = [r["name"] if isinstance(r, dict) else r for r in SERVICES[name]["real_servers"]]
     url = f"http://[{vip}]:{port}/" if ":" in vip else f"http://{vip}:{port}/"
     assert cluster.requests(client, url, 4 * len(names)) == Counter(dict.fromkeys(names, 4)), engine
+
+
+def test_a_whole_prefix_is_one_client(cluster: Living, engine: str) -> None:
+    """By itself the second client would get the other real server, since that is rr's turn."""
+    served = Counter[str]()
+    for number in (1, 2, 3):
+        own = f"2001:db8::c:{number}"
+        cluster.sh("client", f"ip address add {own}/64 dev eth0 nodad preferred_lft 0")
+        for port in (80, 81):
+            asked = f"curl -s --max-time 2 --interface {own} 'http://[2001:db8::62]:{port}/'"
+            served[cluster.sh("client", asked).split()[0]] += 1
+        cluster.sh("client", f"ip address del {own}/64 dev eth0")
+    assert list(served.values()) == [6], (engine, served)
+    assert "-A -f 10 -6 -s rr -p 60 -M 64" in cluster.table("lvs1")
+
+
+def spare_answers(cluster: Living) -> list[str]:
+    """Who answers for the services that have a sorry server."""
+    urls = ["192.0.2.63:82", "[2001:db8::63]:82", "192.0.2.64:82", "192.0.2.65:83"]
+    return [next(iter(cluster.requests("remote", f"http://{url}/", 1))) for url in urls]
+
+
+@pytest.mark.parametrize("engine", ["keepalived"], indirect=True)
+@pytest.mark.usefixtures("engine")
+def test_a_sorry_server_in_another_mode_answers(cluster: Living) -> None:
+    assert spare_answers(cluster) == ["web1", "web1", "web1", "db1"]
+    broken = {"web1": 82, "db1": 8083}
+    try:
+        for host, port in broken.items():
+            cluster.sh(
+                host, f"for i in iptables ip6tables; do $i -I INPUT -p tcp --dport {port} -j DROP; done"
+            )
+        wanted = ["far2", "far2", "db2", "web2"]
+        cluster.wait("the sorry servers answer", lambda: spare_answers(cluster) == wanted, 40)
+        assert cluster.drift() == []
+    finally:
+        for host in broken:
+            cluster.sh(host, "for i in iptables ip6tables; do $i -F INPUT; done")
+    cluster.wait("the real servers do again", lambda: "far2" not in spare_answers(cluster), 40)
+    cluster.wait("every destination is there", lambda: len(cluster.table("lvs1")) == TABLE, 30)
 
 
 def test_it_is_as_declared_and_stays_so(cluster: Living, engine: str) -> None:
@@ -139,5 +242,5 @@ def test_destroy_leaves_nothing(cluster: Living) -> None:
     assert cluster.table("lvs1") == set()
     for host in ("lvs1", *DECLARED["real_servers"]):
         addresses = cluster.sh(host, "ip -o address")
-        assert not [vip for _, vip, _ in EVERY if f" {vip}/" in addresses], host
+        assert not [vip for vip in VIPS if f" {vip}/" in addresses], host
         assert cluster.sh(host, "ls -d /etc/lvsdeploy /var/lib/lvsdeploy", check=False) == ""
