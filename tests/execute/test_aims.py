@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,8 +26,9 @@ from lvsdeploy.record import (
     manifest_path,
 )
 from lvsdeploy.state.file import File, FileKind
+from lvsdeploy.state.network import Rule
 from tests.desired import clusters
-from tests.plan.hosts import FACTS, RECORD, converged, fresh
+from tests.plan.hosts import FACTS, RECORD, converged, fresh, routes
 
 if TYPE_CHECKING:
     from lvsdeploy.inventory.model import Director, RealServer
@@ -95,6 +97,41 @@ def test_only_directors_are_asked_about_tables_and_counters() -> None:
         assert (request.table is not None, request.counters) == (asked, asked)
         assert request.record == manifest_path("shop")
         assert not Aim().request(SHOP, declared(name), Options()).counters
+
+
+def test_directors_are_asked_for_ways_and_for_neighbours_that_nobody_logs_in_to() -> None:
+    cluster = clusters.tunnels()
+    far, web = (next(h for h in cluster.hosts() if h.name == name) for name in ("lvs1", "web1"))
+    rips = ("10.2.0.11", "192.0.2.11", "2001:db8:2::11", "2001:db8:2::16")
+    assert sorted(map(str, Aim().request(cluster, far, Options()).ways)) == sorted(rips)
+    assert Aim().request(cluster, web, Options()).ways == ()
+    assert Aim().request(SHOP, declared("lvs1"), Options()).ways == (), "nothing is wrapped"
+    nat = clusters.nat_two_directors()
+    lvs1, db1 = (next(h for h in nat.hosts() if h.name == name) for name in ("lvs1", "db1"))
+    asked = [[str(a) for a in Aim().request(nat, host, Options()).neighbours] for host in (lvs1, db1)]
+    assert asked == [["192.0.2.50", "10.2.0.22"], ["192.0.2.50"]]
+
+
+def test_rules_by_source_are_asked_for_where_there_is_ipv6() -> None:
+    dual = clusters.dual_stack()
+    asked = {host.name: Aim().request(dual, host, Options()).policy for host in dual.hosts()}
+    assert asked == {"web1": True, "db1": True, "lvs1": False}
+    assert not Aim().request(SHOP, declared("web1"), Options()).policy
+
+
+def test_a_real_server_is_judged_by_the_way_that_its_rip_takes() -> None:
+    cluster = clusters.nat_checked_only()
+    db1 = next(host for host in cluster.hosts() if host.name == "db1")
+    state = converged(cluster, "db1").actual
+    elsewhere = replace(
+        state,
+        routes=routes("default via 10.2.0.9 dev eth0"),
+        tables={"100": state.routes},
+        rules={4: (Rule(ip_network("10.2.0.21"), "100"), Rule(None, "main"))},
+    )
+    for there, found in ((elsewhere, []), (replace(elsewhere, rules={}), ["LVS512"])):
+        plan = Aim().plan(Scene(cluster, db1, Observation(FACTS, there), OPTIONS))
+        assert [finding.code for finding in plan.findings] == found
 
 
 def test_a_director_keeps_what_is_to_go_beside_what_comes_for_now() -> None:

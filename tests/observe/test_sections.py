@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from lvsdeploy.observe import Connections, Request, connections, facts, ipvs_tab
 from lvsdeploy.observe.observation import TABLE
 from lvsdeploy.state.facts import PackageManager
 from lvsdeploy.state.ipvs import ServiceKey
-from lvsdeploy.state.network import Route
+from lvsdeploy.state.network import Route, Rule, Way
 
 HTTP = ipvs_table.parse("-A -t 192.0.2.50:80 -s rr\n-a -t 192.0.2.50:80 -r 10.0.0.1:80 -g -w 1\n")
 OTHER = ipvs_table.parse("-A -t 192.0.2.50:80 -s wlc\n")
@@ -23,6 +23,62 @@ ROUTER = ip_address("192.0.2.1")
 def answer(*sections: str, token: str = "f00d") -> bytes:  # noqa: S107 — not a password
     fixed = ("begin 1", "host\nuid 0\nmanager sysv")
     return "".join(f"\n{token} {section}\n" for section in (*fixed, *sections, "end")).encode()
+
+
+FAR = ip_address("10.2.0.11")
+
+
+@pytest.mark.parametrize(
+    ("line", "ways"),
+    [
+        (r"10.2.0.11 via 192.0.2.1 dev eth0 src 192.0.2.2 uid 0 \    cache ", {FAR: Way("eth0")}),
+        (r"10.2.0.11 via 192.0.2.1 dev eth0 src 192.0.2.2 \    cache mtu 1400 ", {FAR: Way("eth0", 1400)}),
+        # What a router has told by ICMP lasts ten minutes.
+        (r"10.2.0.11 dev eth0 src 192.0.2.2 \    cache expires 500sec mtu 1400 ", {FAR: Way("eth0")}),
+        ("local 10.2.0.11 dev lo src 10.2.0.11 uid 0", {FAR: Way("lo")}),
+        ("10.2.0.11 dev eth0 mtu 99999999999", {FAR: Way("eth0")}),
+        ("10.2.0.11 dev eth0 mtu lock", {FAR: Way("eth0")}),
+        ("10.2.0.11 via 192.0.2.1", {}),
+        ("10.2.0.999 dev eth0", {}),
+        ("", {}),
+        ("local", {}),
+        ("dev eth0", {}),
+    ],
+)
+def test_ways(line: str, ways: dict[object, Way]) -> None:
+    assert network.ways([line]) == ways
+
+
+def test_a_way_that_nobody_asked_for_is_not_taken() -> None:
+    said = answer("ways\n10.2.0.11 dev eth0\n10.2.0.12 dev eth1", "end")
+    state = parse("lvs1", said, Request(ways=(FAR,), token="f00d")).state  # noqa: S106 — not a password
+    assert state.ways == {FAR: Way("eth0")}
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        ("0:\tfrom all lookup local", [Rule(None, "local")]),
+        ("0:\tfrom all lookup local proto kernel", [Rule(None, "local")]),
+        (
+            "98:\tfrom 10.2.0.21 lookup main suppress_prefixlength 0",
+            [Rule(ip_network("10.2.0.21"), "main", passes_default=True)],
+        ),
+        ("99:\tfrom 10.2.0.0/24 lookup gw proto static", [Rule(ip_network("10.2.0.0/24"), "gw")]),
+        ("99:\tfrom 10.2.0.21/24 lookup gw", []),
+        ("99:\tfrom all fwmark 0x7 lookup 100", []),
+        ("99:\tnot from all fwmark 0xca6c lookup 51820", []),
+        ("99:\tfrom all to 10.2.0.0/24 lookup 100", []),
+        ("99:\tfrom all iif eth1 lookup 100", []),
+        ("99:\tfrom 10.2.0.21 blackhole", []),
+        ("99:\tfrom 10.2.0.21 goto 200", []),
+        ("99:\tfrom nonsense lookup 100", []),
+        ("lookup", []),
+    ],
+)
+def test_rules(line: str, rules: list[Rule]) -> None:
+    """Those that ask for more than the source are about other packets."""
+    assert list(network.rules([line])) == rules
 
 
 @pytest.mark.parametrize(
