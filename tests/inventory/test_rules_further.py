@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsdeploy.diagnostics import Severity
 from tests.inventory.shown import findings_of
 from tests.inventory.test_rules import (
     BOTH_VIPS,
@@ -362,3 +363,14 @@ def test_a_sync_group_that_is_none(tmp_path: Path) -> None:
     assert (finding.code, finding.summary) == ("LVS020", "'192.0.2.9' is not a multicast group")
     assert "by multicast" in finding.why
     assert "224.0.0.0/4" in finding.fix
+
+
+@pytest.mark.parametrize(("ours", "severity"), [("true", Severity.WARNING), ("false", Severity.NOTE)])
+def test_a_real_server_with_two_ways_back(ours: str, severity: Severity, tmp_path: Path) -> None:
+    """Where the operator sets the routes, they may be right already: the live host tells."""
+    path = tmp_path / "inventory.yaml"
+    services = service("port: 80, mode: nat") + "  b: {vip: 192.0.2.50, port: 81, real_servers: [web1]}\n"
+    path.write_text(inventory(TWO_ROUTES.replace("true", ours) + services), encoding="utf-8")
+    (finding,) = [finding for finding in findings_of(path) if finding.code == "LVS114"]
+    assert finding.severity is severity
+    assert "let rules lead what comes from the RIP" in finding.fix.replace("Let", "let")

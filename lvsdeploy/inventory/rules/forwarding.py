@@ -158,7 +158,8 @@ The rules, with the real server's own RIP and the gateway of `nat`, in a table t
 The first rule lets the real server answer its neighbours directly: of the main table it passes over the
 default route alone. Write them down where the distribution keeps its network's configuration, or they are
 gone after a reboot. `lvsdeploy check` reads them: it tells when NAT's replies bypass the director (LVS512)
-and when those of DR and TUN go there (LVS545).
+and when those of DR and TUN go there (LVS545). It needs iproute2 on the real server; busybox's `ip` does not
+tell tables apart.
 """,
     example="""
         nat: {gateway: 10.2.0.1/24, interface: eth1, configure_gateway: true}
@@ -185,7 +186,8 @@ def direct_through_gateway(context: Context) -> Iterator[Hit]:
                     "Let rules lead what comes from the RIP through the gateway: `lvsdeploy explain LVS114` "
                     "has them. Or split the services."
                 )
-                yield Hit(real_server.path, summary, fix=fix)
+                # It may have the rules already: `check` looks.
+                yield Hit(real_server.path, summary, fix=fix, severity=Severity.NOTE)
 
 
 @rule(
