@@ -159,10 +159,56 @@ def test_the_kernel_has_each_type_as_declared(cluster: Living) -> None:
 def test_large_answers_and_uploads_pass_a_path_of_1500_bytes(cluster: Living) -> None:
     cluster.sh("client", "head -c 200000 /dev/zero >/tmp/large")
     for entry in DECLARED["services"].values():
-        url = f"http://[{entry['vip']}]/" if ":" in entry["vip"] else f"http://{entry['vip']}/"
-        curl = "curl -g -s --max-time 10 -o /dev/null -w '%{http_code} %{size_upload} %{size_download}'"
-        sent = cluster.sh("client", f"{curl} -H Expect: --data-binary @/tmp/large {url}large/200000")
-        assert sent == "200 200000 200000", url
+        assert upload(cluster, entry["vip"]) == "200 200000 200000", entry
+
+
+def test_the_size_of_the_way_is_asked_of_the_kernel(cluster: Living) -> None:
+    words = "ipip to web1 (10.2.0.11) takes 20, and a client's packet of 1500 does not fit"
+    assert f"lvs1: warning[LVS543]: ipip: of the MTU of eth0, 1500, {words}" in cluster.run("check")
+    cluster.sh("lvs1", "ip route add 10.2.0.0/24 via 192.0.2.1 mtu 1400")
+    assert f"lvs1: warning[LVS543]: ipip: of the MTU of eth0, 1400, {words}" in cluster.run("check")
+    cluster.sh("lvs1", "ip route del 10.2.0.0/24")
+
+
+def upload(cluster: Living, vip: str, seconds: int = 10) -> str:
+    """200 kB to a VIP, and as much back: the status, and the bytes of both."""
+    url = f"http://[{vip}]/" if ":" in vip else f"http://{vip}/"
+    curl = f"curl -g -s --max-time {seconds} -H Expect: --data-binary @/tmp/large -o /dev/null"
+    what = "-w '%{http_code} %{size_upload} %{size_download}'"
+    return cluster.sh("client", f"{curl} {what} {url}large/200000", check=False)
+
+
+TOO_LARGE = (  # ICMP's words for it
+    ("iptables", "-p icmp --icmp-type fragmentation-needed"),
+    ("ip6tables", "-p icmpv6 --icmpv6-type packet-too-big"),
+)
+
+
+def test_clamped_segments_pass_where_nobody_tells_that_packets_are_too_large(cluster: Living) -> None:
+    """On the way to the client, the directors' ICMP is dropped: it goes on sending full packets."""
+    for program, what in TOO_LARGE:
+        cluster.sh("router", f"{program} -I FORWARD {what} -j DROP")
+    cluster.sh("client", "ip route flush cache; ip -6 route flush cache")  # what it has been told before
+    some = {name: DECLARED["services"][name]["vip"] for name in ("ipip", "gre", "gue", "ipip6", "gue6")}
+    for name, vip in some.items():
+        status, _, came = upload(cluster, vip, 4).split()
+        assert (status, came) == ("000", "0"), f"{name}: the upload stalls"
+        assert balanced(cluster, vip), "what is small passes"
+    clamped = {
+        name: {"tunnel": {"clamp_mss": True, **entry["tunnel"]}}
+        for name, entry in DECLARED["services"].items()
+    }
+    path = cluster.variant("clamped", {"services": clamped})
+    assert "read back and as declared" in cluster.run("apply", inventory=path)
+    assert cluster.drift(inventory=path) == []
+    assert "LVS543" not in cluster.run("check", inventory=path)
+    for entry in DECLARED["services"].values():
+        assert upload(cluster, entry["vip"]) == "200 200000 200000", entry
+    cluster.run("apply")
+    assert cluster.drift() == []
+    assert upload(cluster, some["ipip"], 4).startswith("000")
+    for program, what in TOO_LARGE:
+        cluster.sh("router", f"{program} -D FORWARD {what} -j DROP")
 
 
 DRIFT = {
