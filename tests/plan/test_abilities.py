@@ -63,6 +63,7 @@ def told(context: Context) -> list[str]:
 CONFIGURATIONS = {
     "check": "virtual_server 192.0.2.50 80 {\n real_server 192.0.2.11 80 {\n  %s {\n  }\n }\n}\n",
     "service": "virtual_server 192.0.2.50 80 {\n %s\n}\n",
+    "real server": "virtual_server 192.0.2.50 80 {\n real_server 192.0.2.11 80 {\n  %s\n }\n}\n",
     "instance": "vrrp_instance a {\n %s\n}\n",
     "file": "%s\n",
     "global": "global_defs {\n %s\n}\n",
@@ -98,6 +99,13 @@ SYNC = "lvs_sync_daemon eth0 id 51 maxlen 1400"
         ("2.1.5", "service", "lvs_method TUN type gre", f"keepalived 2.1.5 {GRE}"),
         (
             "2.1.5",
+            "real server",
+            "lvs_method TUN type gre",
+            "keepalived 2.1.5 was built without IPVS_TUN_GRE",
+        ),
+        ("2.1.5", "service", "sorry_server_lvs_method TUN type gue port 6080", "without IPVS_TUN_TYPE"),
+        (
+            "2.1.5",
             "instance",
             "use_vmac_addr",
             "`vrrp_instance use_vmac_addr` (vrrp.vmac): it came with 2.2.0",
@@ -131,6 +139,8 @@ def test_a_keepalived_that_lacks_something(version: str, where: str, text: str, 
         ("2.0.20", "service", "lvs_method TUN"),
         ("2.2.4", "service", "lvs_method TUN type gue port 6080 csum"),
         ("2.3.4", "service", "lvs_method TUN type gre csum"),
+        ("2.0.20", "real server", "lvs_method TUN"),
+        ("2.3.4", "real server", "lvs_method TUN type gre csum"),
         ("2.0.20", "instance", "use_vmac"),  # at that time a system option
         ("2.3.4", "instance", "use_vmac"),
         ("2.1.5", "global", SYNC),

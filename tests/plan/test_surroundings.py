@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lvsdeploy.inventory.model import Cluster, ForwardingMethod, Protocol, Tunnel, TunnelType
+from lvsdeploy.inventory.model import Cluster, ForwardingMethod, Protocol, SorryServer, Tunnel, TunnelType
 from lvsdeploy.observe import Surroundings
 from lvsdeploy.observe.surroundings import Listener
 from lvsdeploy.plan import surroundings
@@ -60,6 +60,28 @@ def test_in_nat_packets_arrive_for_the_rip_and_its_port() -> None:
     assert told(nat, db1=listening("tcp 10.2.0.21 8080")) == []
     assert told(nat, db1=listening("tcp 192.0.2.50 8080"))[0].startswith("LVS555 db1")
     assert told(nat, db1=listening("tcp 0.0.0.0 80"))[0].startswith("LVS554 db1")
+
+
+def test_each_real_server_listens_where_its_own_way_asks() -> None:
+    ways = {"db1": {"mode": ForwardingMethod.NAT, "port": 8080}}
+    cluster = clusters.cluster(
+        clusters.by(clusters.service("http", {clusters.WEB1: 1, clusters.DB1: 1}), **ways),
+        real_servers=(clusters.WEB1, clusters.DB1),
+        nat=clusters.INSIDE,
+    )
+    assert told(cluster, web1=listening("tcp 192.0.2.50 80"), db1=listening("tcp 10.2.0.21 8080")) == []
+    assert told(cluster, db1=listening("tcp 192.0.2.50 8080"))[0].startswith("LVS555 db1")
+
+
+def test_a_sorry_server_listens_too() -> None:
+    sorry = SorryServer(clusters.WEB2.rip, mode=ForwardingMethod.TUN)
+    cluster = clusters.cluster(clusters.service("http", {clusters.WEB1: 1}, sorry_server=sorry))
+    assert told(cluster, web2=listening("tcp * 80")) == []
+    (line,) = told(cluster, web2=listening("tcp * 22"))
+    assert line == "LVS554 web2: nothing listens on tcp port 80, which http is to serve on"
+    walled = Surroundings(firewall=tuple(nft(*USUAL)), firewall_kind="nft")
+    (line,) = told(cluster, web2=walled)
+    assert line.startswith("LVS556 web2: the firewall drops IP in IP (IP protocol 4)")
 
 
 def test_marked_ports_are_looked_for_one_by_one() -> None:

@@ -110,6 +110,24 @@ def test_an_interface_in_the_real_servers_network_is_the_way() -> None:
     assert found(cluster, {"lvs1": inside}) == []
 
 
+def test_each_real_server_has_a_tunnel_of_its_own() -> None:
+    """By NAT nothing is wrapped; of two tunnels, the one that clamps enough fits."""
+    near = replace(FAR, name="far2", rip=ip_address("10.2.0.12"))
+    service = clusters.service("http", {FAR: 1, near: 1}, mode=ForwardingMethod.NAT)
+    gre = {"mode": ForwardingMethod.TUN, "tunnel": Tunnel(TunnelType.GRE)}
+    small = {"mode": ForwardingMethod.TUN, "tunnel": Tunnel(clamp_mss=1300)}
+    servers, nat = (FAR, near), clusters.INSIDE
+
+    def said(**ways: dict[str, Any]) -> list[str]:
+        cluster = clusters.cluster(clusters.by(service, **ways), real_servers=servers, nat=nat)
+        seen = director_with(cluster, eth0=1500, eth1=1500)
+        return [line for line in lines(cluster, seen) if "LVS543" in line]
+
+    assert said(far2=small) == []
+    (line,) = said(far1=small, far2=gre)
+    assert "gre to far2 (10.2.0.12) takes 24" in line
+
+
 def test_a_service_is_told_of_once() -> None:
     far2 = replace(FAR, name="far2", address="10.2.0.12", rip=ip_address("10.2.0.12"))
     service = clusters.service("http", {FAR: 1, far2: 1}, 80, 443, mode=ForwardingMethod.TUN)
