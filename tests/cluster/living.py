@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -84,6 +85,26 @@ for _ in range(4):
         if answer[0] == 136 and answer[8:24] == target.packed and answer[24:26] == b"\x02\x01":
             print(answer[26:32].hex(":"))
 """
+
+
+# Modules that were loaded stay loaded, with their sysctls.
+_MAY_COME = re.compile(
+    r"sysctl net/ipv4/vs/|sysctl net/netfilter/nf_(conntrack|flowtable|hooks)|sysctl net/nf_conntrack_max"
+)
+# systemctl, which update-rc.d calls, makes a folder of links, and removes it when it is empty.
+_MAY_COME_AND_GO = re.compile(r"file /etc/systemd/system/multi-user\.target\.wants$")
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What two pictures of a machine differ in, but for what nobody can help: its key -> before, after."""
+    found = {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())}
+    return {
+        key: (was, now)
+        for key, (was, now) in found.items()
+        if was != now
+        and not (was is None and _MAY_COME.match(key))
+        and not (None in (was, now) and _MAY_COME_AND_GO.match(key))
+    }
 
 
 @dataclass

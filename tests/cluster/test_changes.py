@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lvsdeploy.lab import Init
-from tests.cluster.living import Living, living
+from tests.cluster.living import Living, differences, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,17 +103,6 @@ BEFORE = {
 }
 """What somebody has set up on the machines; the directors' is given their keepalived.conf."""
 
-MAY_COME = (
-    # Modules that were loaded stay loaded, with their sysctls.
-    r"sysctl net/ipv4/vs/",
-    r"sysctl net/netfilter/nf_(conntrack|flowtable|hooks)",
-    r"sysctl net/nf_conntrack_max",
-)
-MAY_GO = (
-    # systemctl, which update-rc.d calls, removes a folder of links when it is empty; the lab made it so.
-    r"file /etc/systemd/system/multi-user\.target\.wants$",
-)
-
 
 @dataclass
 class Site:
@@ -124,14 +113,8 @@ class Site:
 
     def differences(self, host: str) -> list[str]:
         """What of a host is not as it was."""
-        was, now = self.before[host], self.cluster.picture(host)
-        came = {key for key in now.keys() - was.keys() if any(re.match(each, key) for each in MAY_COME)}
-        went = {key for key in was.keys() - now.keys() if any(re.match(each, key) for each in MAY_GO)}
-        return [
-            f"{host}: {key}: {was.get(key)} -> {now.get(key)}"
-            for key in sorted((was.keys() | now.keys()) - came - went)
-            if was.get(key) != now.get(key)
-        ]
+        found = differences(self.before[host], self.cluster.picture(host))
+        return [f"{host}: {key}: {was} -> {now}" for key, (was, now) in found.items()]
 
     def is_as_before(self, *hosts: str) -> None:
         """A keepalived that has its own configuration again takes a moment to become MASTER."""

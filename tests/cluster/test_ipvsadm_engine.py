@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lvsdeploy.lab import Init
-from tests.cluster.living import Living, living
+from tests.cluster.living import Living, differences, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -317,21 +317,9 @@ def test_to_keepalived_and_back(cluster: Living) -> None:
 
 def test_destroy_leaves_the_host_as_it_was(cluster: Living, before: dict[str, Any]) -> None:
     cluster.run("destroy", "--yes")
-    after = cluster.picture("lvs1")
-    differing = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    assert {key for key in differing if not unavoidable(key)} == set()
+    differing = differences(before, cluster.picture("lvs1"))
+    # What ran at a boot counts as having run.
+    ran = ("active ipvsadm.service", "active systemd-modules-load.service")
+    assert [key for key in differing if not key.startswith(ran)] == []
     assert cluster.table("lvs1") == set()
     assert "empty rules" in cluster.sh("lvs1", f"cat {RULES}").replace("emtpy", "empty")
-
-
-def unavoidable(key: str) -> bool:
-    """Modules stay loaded, what ran at a boot counts as having run, and update-rc.d tells systemd, too."""
-    return key.startswith(
-        (
-            "sysctl net/ipv4/vs/",
-            "sysctl net/netfilter/",
-            "active ipvsadm.service",
-            "active systemd-modules-load.service",
-            "file /etc/systemd/system/multi-user.target.wants",
-        )
-    )
