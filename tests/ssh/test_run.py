@@ -104,9 +104,9 @@ def test_a_command_that_closes_its_input(connection: Connection) -> None:
 
 def test_timeout(connection: Connection) -> None:
     begun = time.monotonic()
-    with pytest.raises(HostError, match=r"did not end within 0.5 s; it said: almost") as caught:
-        connection.run("echo almost >&2; sleep 20", timeout=0.5)
-    assert time.monotonic() - begun < 2
+    with pytest.raises(HostError, match=r"did not end within 2 s; it said: almost") as caught:
+        connection.run("echo almost >&2; sleep 20", timeout=2)
+    assert time.monotonic() - begun < 10
     assert caught.value.hint == "it may be running still"
     assert connection.run("echo on").stdout == b"on\n"
 
