@@ -111,6 +111,33 @@ def test_drained_like_any_real_server(cluster: Living) -> None:
     assert balanced(cluster, 12) == Counter(lvs1=4, lvs2=4, web1=4)
 
 
+def test_the_backup_as_the_sorry_server_takes_what_it_gets(cluster: Living) -> None:
+    spare = {
+        "vip": "192.0.2.51",
+        "port": 82,
+        "health_check": {"type": "tcp", "interval": 2, "timeout": 1},
+        "real_servers": ["web1"],
+        "sorry_server": {"address": "192.0.2.3"},
+    }
+    inventory = cluster.variant("spare", {"services": {"spare": spare}})
+    cluster.serve({"web1": [82], "lvs2": [82]})
+
+    def served(count: int) -> Counter[str]:
+        return cluster.requests("client", "http://192.0.2.51:82/", count)
+
+    cluster.run("apply", inventory=inventory)
+    assert "192.0.2.51/32" in cluster.sh("lvs2", "ip -o address show dev lo")
+    cluster.wait("web1 serves", lambda: served(1) == Counter(["web1"]))
+    cluster.sh("web1", "iptables -I INPUT -p tcp --dport 82 -j DROP")
+    cluster.wait("lvs2 takes over", lambda: served(1) == Counter(["lvs2"]), 30)
+    assert served(10) == Counter(lvs2=10)
+    assert cluster.drift(inventory=inventory) == []
+    cluster.sh("web1", "iptables -F INPUT")
+    cluster.wait("web1 serves again", lambda: served(1) == Counter(["web1"]), 30)
+    cluster.run("apply", "--drain-timeout", "0")
+    assert "192.0.2.51" not in cluster.sh("lvs2", "ip -o address")
+
+
 def test_destroy_leaves_nothing(cluster: Living) -> None:
     cluster.run("destroy", "--yes")
     assert f"{VIP}/32" not in cluster.sh("lvs1", "ip -o address")
