@@ -283,6 +283,11 @@ CASES = [
     ),
     ("LVS405", service("port: 80, sorry_server: {address: 192.0.2.12}", "[web1]"), []),
     (
+        "LVS134",
+        service("port: 80", "[web1, {name: web2, mode: tun}]"),
+        ["those in mode tun of 'http' are beside the directors: dr would do"],
+    ),
+    (
         "LVS384",
         NAT + service("port: 21, mode: nat, persistence: 60"),
         ["'http' is FTP, and needs the module ip_vs_ftp in NAT"],

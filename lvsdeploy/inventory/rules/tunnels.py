@@ -113,7 +113,7 @@ def clamp_fits(context: Context) -> Iterator[Hit]:
 @rule(
     "LVS134",
     Severity.NOTE,
-    "All real servers of a TUN service are beside the directors.",
+    "All real servers of a service that are in mode tun are beside the directors.",
     why="Tunnelling is for real servers in other networks. In the directors' own network DR does the same "
     "without the wrapping, and without its trouble with large packets.",
     fix="Use mode dr, unless the tunnel is meant.",
@@ -126,8 +126,11 @@ def direct_would_do(context: Context) -> Iterator[Hit]:
         parts = [p for p in _tunnelled(service) if not p.is_sorry_server and p.real_server not in own]
         rips = {part.address for part in parts}
         if rips and all(_beside(rip, d.dip_of(rip.version)) for rip in rips for d in directors):
+            names = dict.fromkeys(part.real_server for part in parts)
+            every = names.keys() == {d.real_server for d in service.destinations}
+            who = "the real servers" if every else "those in mode tun"
             path = context.said(parts[0], "mode")
-            yield Hit(path, f"the real servers of '{service.name}' are beside the directors: dr would do")
+            yield Hit(path, f"{who} of '{service.name}' are beside the directors: dr would do")
 
 
 @rule(
