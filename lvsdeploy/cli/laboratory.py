@@ -35,7 +35,7 @@ def run_in_lab(inventory: Path, init: str, command: Sequence[str]) -> int:
         home = Path(name)
         topology = topology_of(cluster, init=Init(init))
         with Lab(topology, directory=home / "lab", log=lambda line: click.echo(line, err=True)) as lab:
-            for server, port in sorted(set(_served(cluster))):
+            for server, port in sorted(set(served(cluster))):
                 lab.spawn(server, serve_script(port))
             _know_the_keys(home, lab.ssh_config)
             argv = list(command) or [os.environ.get("SHELL") or "/bin/sh"]
@@ -53,11 +53,20 @@ Real servers answer HTTP on the ports of their services, with their name.
 """
 
 
-def _served(cluster: Cluster) -> Iterator[tuple[str, int]]:
-    """(real server, port) of every TCP destination."""
+def served(cluster: Cluster) -> Iterator[tuple[str, int]]:
+    """(real server, port) of every TCP destination and sorry server. Of a range, its ends."""
     for service in cluster.services:
-        if service.protocol is Protocol.TCP:
-            yield from ((d.real_server, d.port) for d in service.destinations if d.port)
+        if Protocol.TCP not in service.protocols:
+            continue
+        ends = {port for ports in service.port_ranges for port in ports if port}
+        for pool in service.pools:
+            own = {pool.port} if pool.port else ends
+            for each in pool.destinations:
+                yield from ((each.real_server, port) for port in ({each.port} if each.port else own))
+            if (sorry := service.sorry_of(pool)) is not None:
+                ports = {sorry.port} if sorry.port else own
+                servers = [s.name for s in cluster.real_servers if sorry.address in s.rips]
+                yield from ((name, port) for name in servers for port in ports)
 
 
 def _know_the_keys(home: Path, ssh_config: Path) -> None:

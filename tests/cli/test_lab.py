@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lvsdeploy.cli.laboratory import served
+from lvsdeploy.inventory import load
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,3 +55,22 @@ def test_a_cluster_that_cannot_be_laid_out_is_one_clear_line(tmp_path: Path) -> 
     done = lab(str(inventory), "true")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "lvsdeploy: the lab needs the name router for a machine of its own"
+
+
+def test_who_serves_what(tmp_path: Path) -> None:
+    """Each destination and sorry server of TCP, also of a mark and of a range."""
+    inventory = tmp_path / "cluster.yaml"
+    inventory.write_text(
+        """
+version: 1
+cluster: shop
+directors: {lvs1: {address: 192.0.2.2, interface: eth0}}
+real_servers: {web1: {address: 192.0.2.11}, web2: {address: 192.0.2.12}, sorry: {address: 192.0.2.13}}
+services:
+  http: {vip: 192.0.2.50, port: 80, real_servers: [web1], sorry_server: {address: 192.0.2.13}}
+  both: {vip: 192.0.2.51, ports: [443, "8000-8010"], fwmark: 1, real_servers: [web2]}
+  dns: {vip: 192.0.2.52, port: 53, protocol: udp, real_servers: [web1], health_check: none}
+"""
+    )
+    expected = {("web1", 80), ("sorry", 80), ("web2", 443), ("web2", 8000), ("web2", 8010)}
+    assert set(served(load(inventory).cluster)) == expected
