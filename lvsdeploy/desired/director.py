@@ -10,12 +10,12 @@ from lvsdeploy.desired.roles import held, nat_in_use
 from lvsdeploy.desired.routing import FORWARD, FORWARD_SIXTH, routing_sysctls
 from lvsdeploy.desired.templates import words
 from lvsdeploy.desired.vrrp import sync_daemons
-from lvsdeploy.inventory.model import Engine, ForwardingMethod
+from lvsdeploy.inventory.model import IPV4, IPV6, Engine, ForwardingMethod
 from lvsdeploy.inventory.needs import needed_sysctls
 from lvsdeploy.state.file import File
 from lvsdeploy.state.host import HostState
 from lvsdeploy.state.network import Address
-from lvsdeploy.state.sysctl import in_file, ipvs, split
+from lvsdeploy.state.sysctl import conf, in_file, ipvs, split
 from lvsdeploy.state.unit import Unit
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def director_state(
     """
     by_hand = cluster.engine is Engine.IPVSADM
     routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
-    sysctls: dict[str, Value] = {**routing, **balancing}
+    # keepalived sets arp_ignore on VMAC interfaces of IPv4 alone (vrrp_vmac.c, netlink_link_add_vmac).
+    families = {vip.ip.version for vip in cluster.vips}
+    one_answer = {conf("all", "arp_ignore"): 1} if cluster.vrrp.vmac and families == {IPV4, IPV6} else {}
+    sysctls: dict[str, Value] = {**routing, **balancing, **one_answer}
     files = [
         File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
         File(
@@ -64,6 +67,7 @@ def director_state(
                 redirect_keys=_named(routing, "send_redirects"),
                 advertised_keys=_named(routing, "accept_ra"),
                 forwards=FORWARD in routing,
+                one_answer=bool(one_answer),
                 forwards_sixth=FORWARD_SIXTH in routing,
                 **_explained(cluster, balancing),
             ),

@@ -37,6 +37,8 @@ from tests.desired import clusters
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lvsdeploy.inventory.model import Cluster
+
 SHOP_SYSCTL = "/etc/sysctl.d/90-lvsdeploy-shop.conf"
 SHOP_MODULES = "/etc/modules-load.d/lvsdeploy-shop.conf"
 SHOP_SCRIPT = "/etc/lvsdeploy/shop/real-server"
@@ -385,3 +387,19 @@ def test_a_mode_of_each_service() -> None:
     methods = {d.forwarding for row in expected_table(clusters.mixed()).values() for d in row.destinations}
     assert methods == {Forwarding.DR, Forwarding.NAT}
     assert {s.mode for s in clusters.mixed().services} == {ForwardingMethod.DR, ForwardingMethod.NAT}
+
+
+def test_vips_of_both_families_on_interfaces_of_their_own_are_answered_for_once() -> None:
+    """Of the interfaces that keepalived makes, those of IPv6 answer ARP for IPv4, unless told otherwise."""
+    line = "\nnet.ipv4.conf.all.arp_ignore = 1\n"
+
+    def told(cluster: Cluster) -> list[bool]:
+        state = desired_state(cluster, "lvs1", Facts())
+        text = state.files["/etc/sysctl.d/90-lvsdeploy-shop.conf"].content.decode()
+        return [state.sysctls.get("net.ipv4.conf.all.arp_ignore") == 1, line in text]
+
+    both = clusters.both_families()
+    vmac = replace(both, vrrp=replace(both.vrrp, vmac=True))
+    assert told(vmac) == [True, True]
+    assert told(both) == [False, False]
+    assert told(clusters.active_active()) == [False, False], "VMAC, and IPv4 alone"
