@@ -53,9 +53,7 @@ def director_state(
     """
     by_hand = cluster.engine is Engine.IPVSADM
     routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
-    # keepalived sets arp_ignore on VMAC interfaces of IPv4 alone (vrrp_vmac.c, netlink_link_add_vmac).
-    families = {vip.ip.version for vip in cluster.vips}
-    one_answer = {conf("all", "arp_ignore"): 1} if cluster.vrrp.vmac and families == {IPV4, IPV6} else {}
+    one_answer = _one_answer(cluster, director)
     sysctls: dict[str, Value] = {**routing, **balancing, **one_answer}
     files = [
         File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
@@ -67,7 +65,7 @@ def director_state(
                 redirect_keys=_named(routing, "send_redirects"),
                 advertised_keys=_named(routing, "accept_ra"),
                 forwards=FORWARD in routing,
-                one_answer=bool(one_answer),
+                arp_keys=[in_file(key) for key in one_answer],
                 forwards_sixth=FORWARD_SIXTH in routing,
                 **_explained(cluster, balancing),
             ),
@@ -100,6 +98,22 @@ def _interfaces(cluster: Cluster, director: Director) -> frozenset[str]:
             *((daemon.interface,) if daemon else ()),
         }
     )
+
+
+def _one_answer(cluster: Cluster, director: Director) -> dict[str, int]:
+    """What it takes beside VMACs that one interface answers ARP for a VIP, and that all is put back.
+
+    keepalived sets arp_ignore on VMAC interfaces of IPv4 alone, so that those of IPv6 would answer, too. On
+    the interface below it sets arp_ignore and arp_filter, and does not put them back where no instance is,
+    only a VIP of one: https://github.com/acassen/keepalived/blob/v2.2.7/keepalived/vrrp/vrrp_vmac.c
+    (netlink_link_add_vmac, netlink_link_del_vmac).
+    """
+    if not cluster.vrrp.vmac:
+        return {}
+    families = {vip.ip.version for vip in cluster.vips}
+    below = {vip.interface for vip in cluster.vips if vip.ip.version == IPV4} - {None, director.interface}
+    keys = [conf(name, key) for name in sorted(filter(None, below)) for key in ("arp_filter", "arp_ignore")]
+    return dict.fromkeys([*([conf("all", "arp_ignore")] if families == {IPV4, IPV6} else []), *keys], 1)
 
 
 def _keepalived(cluster: Cluster, director: Director, templates: Templates) -> File:
