@@ -104,15 +104,18 @@ def _one_answer(cluster: Cluster, director: Director) -> dict[str, int]:
     """What it takes beside VMACs that one interface answers ARP for a VIP, and that all is put back.
 
     keepalived sets arp_ignore on VMAC interfaces of IPv4 alone, so that those of IPv6 would answer, too. On
-    the interface below it sets arp_ignore and arp_filter, and does not put them back where no instance is,
-    only a VIP of one: https://github.com/acassen/keepalived/blob/v2.2.7/keepalived/vrrp/vrrp_vmac.c
-    (netlink_link_add_vmac, netlink_link_del_vmac).
+    the interfaces below it sets arp_ignore and arp_filter, and does not put all of them back:
+    https://github.com/acassen/keepalived/blob/v2.2.7/keepalived/vrrp/vrrp_vmac.c (netlink_link_add_vmac,
+    netlink_link_del_vmac).
     """
     if not cluster.vrrp.vmac:
         return {}
+    below = {vip.interface or director.interface for vip in cluster.vips if vip.ip.version == IPV4}
+    nat = nat_in_use(cluster)
+    if nat is not None and any(gateway.version == IPV4 for gateway in nat.gateways):
+        below.add(nat.interface)
+    keys = [conf(name, key) for name in sorted(below) for key in ("arp_filter", "arp_ignore")]
     families = {vip.ip.version for vip in cluster.vips}
-    below = {vip.interface for vip in cluster.vips if vip.ip.version == IPV4} - {None, director.interface}
-    keys = [conf(name, key) for name in sorted(filter(None, below)) for key in ("arp_filter", "arp_ignore")]
     return dict.fromkeys([*([conf("all", "arp_ignore")] if families == {IPV4, IPV6} else []), *keys], 1)
 
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from lvsdeploy.state.sysctl import Value
     from lvsdeploy.state.unit import Unit
 
-_SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
+# In the probe's order.
+_SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects", "arp_filter")
 _SIXTH = ("forwarding", "accept_ra", "disable_ipv6")
 _NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 _NO_TABLE = {

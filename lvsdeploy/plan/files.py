@@ -164,7 +164,9 @@ def _left_over(context: Context, path: str, recorded: RecordedFile) -> Iterator[
         steps = [Step(Phase.PLACE, ("give_back", path, recorded.before))]
         detail = "; ".join(filter(None, (detail, "what stood there before lvsdeploy comes back")))
         before = context.record.units.get(KEEPALIVED_UNIT, RecordedUnit())
-        if path == KEEPALIVED_CONF and before.active and context.actual.runs(KEEPALIVED_UNIT):
+        # With the engine ipvsadm it is stopped, whatever it was before us.
+        goes_on = before.active and context.actual.runs(KEEPALIVED_UNIT) and not context.by_hand
+        if path == KEEPALIVED_CONF and goes_on:
             steps.append(Step(Phase.PREPARE, ("on_undo", "unit_reload", KEEPALIVED_UNIT)))
             steps.append(Step(Phase.UNIT, ("unit_reload", KEEPALIVED_UNIT)))
     steps += _reread_units(path)

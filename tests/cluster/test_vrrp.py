@@ -161,6 +161,8 @@ def daemons(cluster: Living, director: str) -> list[str]:
 
 def stop(cluster: Living, director: str) -> None:
     cluster.sh(director, "service keepalived stop")
+    # A start while it still ends would do nothing.
+    cluster.wait("keepalived has ended", lambda: not cluster.sh(director, "pidof keepalived", check=False))
 
 
 def start(cluster: Living, director: str) -> None:

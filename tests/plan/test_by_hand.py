@@ -14,6 +14,7 @@ from lvsdeploy.inventory.model import Engine, Protocol, Scheduler
 from lvsdeploy.observe.ipvs_table import parse
 from lvsdeploy.plan import bookkeeping
 from lvsdeploy.plan.change import Phase, Reason
+from lvsdeploy.record import RecordedUnit
 from lvsdeploy.state.file import File
 from lvsdeploy.state.ipvs import ServiceKey
 from lvsdeploy.state.unit import Unit
@@ -31,6 +32,7 @@ from tests.plan.hosts import (
     given_up,
     on,
     plan,
+    remembering,
     seen,
     steps,
     told,
@@ -304,6 +306,21 @@ def test_from_keepalived_the_table_stays() -> None:
     assert commands(context) == []
     reasons = {c.name: c.reason for c in plan(context).changes}
     assert reasons["/etc/keepalived/keepalived.conf"] is Reason.LEFT_OVER
+
+
+def test_a_keepalived_that_ran_before_us_is_not_reloaded_when_it_has_left() -> None:
+    """Its own configuration comes back all the same."""
+    context = converged(clusters.smallest(), "lvs1")
+    record, conf = context.record, "/etc/keepalived/keepalived.conf"
+    context = remembering(
+        context,
+        units={**record.units, "keepalived": RecordedUnit(enabled=True, active=True)},
+        files={**record.files, conf: replace(record.files[conf], before="0" * 64)},
+    )
+    words = steps(declared_anew(context, smallest()))
+    assert [word for word in words if word.startswith("give_back")] == [f"give_back {conf} {'0' * 64}"]
+    assert "keepalived_leaves_table" in words
+    assert [word for word in words if "unit_reload keepalived" in word] == []
 
 
 def test_vips_that_keepalived_had_put_there_go_in_the_end() -> None:
