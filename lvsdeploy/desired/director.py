@@ -53,7 +53,9 @@ def director_state(
     """
     by_hand = cluster.engine is Engine.IPVSADM
     routing, balancing = routing_sysctls(cluster, director, actual), _balancing(cluster)
-    one_answer = _one_answer(cluster, director)
+    # keepalived sets arp_ignore on VMAC interfaces of IPv4 alone (vrrp_vmac.c, netlink_link_add_vmac).
+    families = {vip.ip.version for vip in cluster.vips}
+    one_answer = {conf("all", "arp_ignore"): 1} if cluster.vrrp.vmac and families == {IPV4, IPV6} else {}
     sysctls: dict[str, Value] = {**routing, **balancing, **one_answer}
     files = [
         File(modules_path(cluster.name), templates.render("modules/director.conf.j2", cluster=cluster.name)),
@@ -65,7 +67,7 @@ def director_state(
                 redirect_keys=_named(routing, "send_redirects"),
                 advertised_keys=_named(routing, "accept_ra"),
                 forwards=FORWARD in routing,
-                arp_keys=[in_file(key) for key in one_answer],
+                one_answer=bool(one_answer),
                 forwards_sixth=FORWARD_SIXTH in routing,
                 **_explained(cluster, balancing),
             ),
@@ -98,25 +100,6 @@ def _interfaces(cluster: Cluster, director: Director) -> frozenset[str]:
             *((daemon.interface,) if daemon else ()),
         }
     )
-
-
-def _one_answer(cluster: Cluster, director: Director) -> dict[str, int]:
-    """What it takes beside VMACs that one interface answers ARP for a VIP, and that all is put back.
-
-    keepalived sets arp_ignore on VMAC interfaces of IPv4 alone, so that those of IPv6 would answer, too. On
-    the interfaces below it sets arp_ignore and arp_filter, and does not put all of them back:
-    https://github.com/acassen/keepalived/blob/v2.2.7/keepalived/vrrp/vrrp_vmac.c (netlink_link_add_vmac,
-    netlink_link_del_vmac).
-    """
-    if not cluster.vrrp.vmac:
-        return {}
-    below = {vip.interface or director.interface for vip in cluster.vips if vip.ip.version == IPV4}
-    nat = nat_in_use(cluster)
-    if nat is not None and any(gateway.version == IPV4 for gateway in nat.gateways):
-        below.add(nat.interface)
-    keys = [conf(name, key) for name in sorted(below) for key in ("arp_filter", "arp_ignore")]
-    families = {vip.ip.version for vip in cluster.vips}
-    return dict.fromkeys([*([conf("all", "arp_ignore")] if families == {IPV4, IPV6} else []), *keys], 1)
 
 
 def _keepalived(cluster: Cluster, director: Director, templates: Templates) -> File:

@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from lvsdeploy.state.sysctl import Value
     from lvsdeploy.state.unit import Unit
 
-# In the probe's order.
-_SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects", "arp_filter")
+_SYSCTLS = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")  # in the probe's order
 _SIXTH = ("forwarding", "accept_ra", "disable_ipv6")
 _NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 _NO_TABLE = {

@@ -272,8 +272,8 @@ if [ -n "$record" ]; then
   fi
 fi
 
-# --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects, arp_filter of each interface, its name last;
-# of IPv6 forwarding, accept_ra, disable_ipv6 ---------------------------------------------------------------
+# --- sysctls: arp_ignore, arp_announce, rp_filter, send_redirects of each interface, its name last; of IPv6
+# forwarding, accept_ra, disable_ipv6 -----------------------------------------------------------------------
 section sysctls
 # dash and busybox read byte by byte, and a sysctl gives its first byte only: enough for a digit, but the
 # missing newline makes `read` fail.
@@ -293,13 +293,11 @@ for conf in /proc/sys/net/ipv4/conf/*; do
   announce=
   filter=
   redirects=
-  arp_filter=
   read -r ignore <"$conf/arp_ignore"
   read -r announce <"$conf/arp_announce"
   read -r filter <"$conf/rp_filter"
   read -r redirects <"$conf/send_redirects"
-  read -r arp_filter <"$conf/arp_filter"
-  printf "%s\n" "$ignore $announce $filter $redirects $arp_filter ${conf##*/}"
+  printf "%s\n" "$ignore $announce $filter $redirects ${conf##*/}"
 done
 for conf in /proc/sys/net/ipv6/conf/*; do
   forwarding=

@@ -3,7 +3,7 @@
 The kernel does not use `conf.IFACE.NAME` alone. For most of the names that matter to LVS it takes the larger
 of `conf.all` and the value of the interface that the packet came in on; for `send_redirects` it is enough
 that either is set. So a value is compared as it takes effect.
-https://docs.kernel.org/networking/ip-sysctl.html (arp_ignore, arp_announce, arp_filter, rp_filter and others)
+https://docs.kernel.org/networking/ip-sysctl.html (arp_ignore, arp_announce, rp_filter, send_redirects)
 
 Of IPv6 no such names are among those that matter here: each value stands for itself.
 """
@@ -22,7 +22,7 @@ Value: TypeAlias = int | str
 """A number, or, where the kernel has several in one sysctl, its text with single spaces: `3 50`."""
 
 MAX_OF_ALL = frozenset({"arp_ignore", "arp_announce", "rp_filter"})
-OR_OF_ALL = frozenset({"send_redirects", "arp_filter"})
+OR_OF_ALL = frozenset({"send_redirects"})
 COMBINED = MAX_OF_ALL | OR_OF_ALL
 """Names whose value under `conf.all` takes part in the effective value of each interface."""
 

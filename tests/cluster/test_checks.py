@@ -140,7 +140,8 @@ def keys() -> dict[str, str]:
 def bfd(cluster: Living, *, ttl: int) -> None:
     """web1's side of the BFD session; packets start as if so many routers less than 255 had passed them."""
     text = shlex.quote(BFD % ttl)
-    cluster.sh("web1", f"printf %s {text} >/run/bfd.conf; kill $(pidof keepalived) 2>/dev/null; sleep 1; :")
+    cluster.sh("web1", f"printf %s {text} >/run/bfd.conf; kill $(pidof keepalived) 2>/dev/null; :")
+    cluster.wait("the one before has ended", lambda: not cluster.sh("web1", "pidof keepalived", check=False))
     cluster.lab.spawn("web1", "exec keepalived -n -f /run/bfd.conf")
 
 

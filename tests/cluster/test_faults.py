@@ -350,15 +350,35 @@ def test_every_output_is_one_valid_document_when_hosts_fail(cluster: Living, tmp
 # --- keepalived refuses ---------------------------------------------------------------------------------
 
 
-def test_what_keepalived_refuses_is_not_put_in_place_and_stops_the_other_director(cluster: Living) -> None:
-    inventory = cluster.variant(
-        "no-card", {"directors": {"lvs2": {"interface": "eth9"}}, "vrrp": {"advert_interval": 2}}
+REFUSES = r"""#!/bin/sh
+for file; do :; done
+case " $* " in *' -t '*) echo "($file: Line 7) Unknown keyword 'whatever'"; exit 5 ;; esac
+exec /run/keepalived.real "$@"
+"""
+
+
+@contextmanager
+def refusing(cluster: Living, host: str) -> Iterator[None]:
+    """A fake: all that the real keepalived is known to refuse is found before it is asked."""
+    cluster.sh(
+        host,
+        f"cp /usr/sbin/keepalived /run/keepalived.real; cat >/run/refuses <<'EOF'\n{REFUSES}EOF\n"
+        "chmod 755 /run/refuses; mount --bind /run/refuses /usr/sbin/keepalived",
     )
+    try:
+        yield
+    finally:
+        cluster.sh(host, "umount /usr/sbin/keepalived")
+
+
+def test_what_keepalived_refuses_is_not_put_in_place_and_stops_the_other_director(cluster: Living) -> None:
+    inventory = cluster.variant("slower", {"vrrp": {"advert_interval": 2}})
     before = {host: state(cluster, host) for host in DIRECTORS}
-    done = cluster.attempt("apply", inventory=inventory)
+    with refusing(cluster, "lvs2"):
+        done = cluster.attempt("apply", inventory=inventory)
     assert done.returncode == 1
     assert re.search(rf"^lvs2: .*{CONF}; everything was put back$", done.stdout, re.MULTILINE)
-    assert re.search(rf"\| .*{CONF}: Line \d+\).*eth9", done.stdout)
+    assert re.search(rf"\| .*{CONF}: Line \d+\).*whatever", done.stdout)
     assert "lvsdeploy-new" not in done.stdout
     assert (
         "lvs1: not changed: directors are changed one after the other, and lvs2 is not ready" in done.stdout

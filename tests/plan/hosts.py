@@ -92,7 +92,7 @@ def fresh(cluster: Cluster, host: str) -> HostState:
     """A machine that nobody has touched: kernel defaults, its own address, a router."""
     declared = next(h for h in cluster.hosts() if h.name == host)
     own = declared.dips if isinstance(declared, Director) else declared.rips
-    names = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects", "arp_filter")
+    names = ("arp_ignore", "arp_announce", "rp_filter", "send_redirects")
     interfaces = ("all", "lo", "eth0", "eth1", "eth0.100")
     sysctls = {conf(i, name): int(name == "send_redirects") for i in interfaces for name in names}
     sixth = {"forwarding": 0, "accept_ra": 1, "disable_ipv6": 0}
