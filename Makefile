@@ -32,9 +32,9 @@ setup: .make/venv
 demo: setup .make/packages
 	$(SUDO) $(BIN)/python -m lvsdeploy.lab.demo
 
-# A lab's kernel runs on one core, so two labs run side by side; tests that measure times come after, alone.
+# A lab often waits, so three run side by side on two cores; tests that measure times come after, alone.
 test: test-quick
-	$(SUDO) $(BIN)/python -m pytest -m 'lab and not alone' -n 2 --dist loadfile
+	$(SUDO) $(BIN)/python -m pytest -m 'lab and not alone' -n 3 --dist loadfile
 	$(SUDO) $(BIN)/python -m pytest -m 'lab and alone'
 
 test-quick: setup .make/packages

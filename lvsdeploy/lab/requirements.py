@@ -23,6 +23,7 @@ _PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "sudo": "sudo",
     "sysctl": "procps",
+    "taskset": "util-linux",
 }
 _SBIN = "/usr/sbin:/sbin"
 
