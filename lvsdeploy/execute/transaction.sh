@@ -665,6 +665,16 @@ pid_of() {
     return 1
 }
 
+# An init script is done before its daemon has written who it is, and the file of one that was killed may still be
+# there. 5 seconds at most: the read-back tells what does not run.
+await_daemon() {
+    tries=25
+    while [ "$tries" -gt 0 ] && ! pid_of keepalived >/dev/null; do
+        sleep 0.2 2>/dev/null || sleep 1
+        tries=$((tries - 1))
+    done
+}
+
 # Its parent is held, and does not take notice: a process that has ended stays as a zombie.
 ended() { case $(cat "/proc/$1/stat") in *") Z "*) return 0 ;; esac; return 1; }
 
@@ -751,6 +761,7 @@ unit_do() {
     esac </dev/null >"$unit_log" 2>&1
     code=$?
     cat "$unit_log"
+    case $manager,$1,$2,$code in systemd,*) ;; *,keepalived,*start,0) await_daemon ;; esac
     if [ "$code" -ne 0 ] && [ "$manager" = systemd ]; then
         systemctl --no-pager --lines=20 status "$1" 2>&1
     fi

@@ -542,6 +542,24 @@ def test_units_are_stopped_and_disabled_and_come_back(host: Namespace, tmp_path:
     assert host.sh(state) == ""
 
 
+SLOW_INIT = r"""#!/bin/sh
+[ "$1" != start ] || {
+    sleep 1
+    cp /bin/sleep /run/keepalived
+    /run/keepalived 30 &
+    echo $! >/run/keepalived.pid
+} &
+"""
+
+
+def test_the_daemon_runs_before_the_host_is_read_back(host: Namespace) -> None:
+    # Stands for keepalived on a busy host, which was killed before: the number in its file is nobody's.
+    host.run(Program("cat >/etc/init.d/keepalived; chmod +x /etc/init.d/keepalived", SLOW_INIT.encode()))
+    host.sh("echo 4194304 >/run/keepalived.pid")
+    assert host.apply(Step(Phase.UNIT, ("unit_start", "keepalived"))).failed is None
+    assert host.sh('read -r pid </run/keepalived.pid; cat "/proc/$pid/comm"; kill "$pid"') == "keepalived\n"
+
+
 IPVSADM = r"""#!/bin/sh
 # Stands for ipvsadm: there is no IPVS in the kernel that runs this test. One destination, and its weight.
 case $1 in
